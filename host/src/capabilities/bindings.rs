@@ -1,0 +1,27 @@
+//! Rust types and traits made from `wit/`: what a component can import from this host.
+
+#![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    inline: "
+        package cloakroom:linked;
+
+        world imports {
+            import cloakroom:session/types@0.1.0;
+            import cloakroom:session/payloads@0.1.0;
+            import cloakroom:session/payload-content@0.1.0;
+            import cloakroom:session/kv@0.1.0;
+            import cloakroom:session/expiry-callback@0.1.0;
+            import cloakroom:session/log@0.1.0;
+            import cloakroom:session/settings@0.1.0;
+        }
+    ",
+    imports: { default: trappable },
+    with: {
+        "cloakroom:session/payloads.payload": crate::contract::Payload,
+        "cloakroom:session/kv.bucket": super::kv::Bucket,
+    },
+});
+
+pub use cloakroom::session::{expiry_callback, kv, log, payload_content, payloads, settings, types};

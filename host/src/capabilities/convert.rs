@@ -1,0 +1,209 @@
+//! The contract's words on their way over the boundary: between the types made from the WIT and the host's own.
+//!
+//! What comes out of a component is checked here, once: a lock id of 0 or a version of 0 is [`Nonsense`], however
+//! friendly the component is.
+
+use thiserror::Error;
+use wasmtime::component::ResourceTable;
+
+use super::bindings::types;
+use crate::{
+    clock::UnixMillis,
+    contract::{
+        Condition, GetExclusiveOutcome, GetOutcome, Item, Lock, LockId, ReleaseOutcome, RemoveOutcome, RenameOutcome,
+        ResetOutcome, SessionData, SessionKey, SessionPage, SessionSummary, SetOutcome, StoreError,
+    },
+};
+
+/// A component answered something that the contract does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct Nonsense(pub String);
+
+impl From<wasmtime::component::ResourceTableError> for Nonsense {
+    fn from(error: wasmtime::component::ResourceTableError) -> Self {
+        Self(format!("it answered with a payload handle that it does not own ({error})"))
+    }
+}
+
+/// A session key that a component named.
+pub(crate) fn key(key: &types::SessionKey) -> Result<SessionKey, Nonsense> {
+    SessionKey::new(key.application.as_str(), key.id.as_str())
+        .map_err(|error| Nonsense(format!("it named a wrong key: {error}")))
+}
+
+/// A lock id that a component issued.
+pub(crate) fn lock_id(number: u32) -> Result<LockId, Nonsense> {
+    LockId::new(number)
+        .ok_or_else(|| Nonsense(format!("it issued the lock id {number}; lock ids are 1 to {}", LockId::MAX)))
+}
+
+/// A lock that a component reported.
+pub(crate) fn lock(lock: types::Lock) -> Result<Lock, Nonsense> {
+    Ok(Lock { id: lock_id(lock.id)?, age: std::time::Duration::from_millis(lock.age) })
+}
+
+/// Session data on its way out of a component; its payload handle is consumed.
+pub(crate) fn data(table: &mut ResourceTable, data: types::SessionData) -> Result<SessionData, Nonsense> {
+    Ok(SessionData {
+        payload: table.delete(data.payload)?,
+        idle_timeout: data.idle_timeout,
+        latest_expiry: data.latest_expiry.map(UnixMillis),
+        subject: data.subject,
+    })
+}
+
+/// Session data on its way into a component, which will own the payload handle.
+pub(crate) fn guest_data(
+    table: &mut ResourceTable,
+    data: SessionData,
+) -> Result<types::SessionData, wasmtime::component::ResourceTableError> {
+    Ok(types::SessionData {
+        payload: table.push(data.payload)?,
+        idle_timeout: data.idle_timeout,
+        latest_expiry: data.latest_expiry.map(|moment| moment.0),
+        subject: data.subject,
+    })
+}
+
+/// An item on its way out of a component.
+pub(crate) fn item(table: &mut ResourceTable, item: types::Item) -> Result<Item, Nonsense> {
+    if item.version == 0 {
+        return Err(Nonsense("it answered with an item of version 0; versions begin at 1".to_owned()));
+    }
+    Ok(Item {
+        data: data(table, item.data)?,
+        version: item.version,
+        created: UnixMillis(item.created),
+        expires: item.expires.map(UnixMillis),
+        uninitialized: item.uninitialized,
+    })
+}
+
+/// A page of a listing on its way out of a component.
+pub(crate) fn page(page: types::SessionPage) -> Result<SessionPage, Nonsense> {
+    let sessions = page.sessions.into_iter().map(summary).collect::<Result<_, _>>()?;
+    Ok(SessionPage { sessions, next: page.next })
+}
+
+fn summary(summary: types::SessionSummary) -> Result<SessionSummary, Nonsense> {
+    Ok(SessionSummary {
+        key: key(&summary.key)?,
+        created: UnixMillis(summary.created),
+        expires: summary.expires.map(UnixMillis),
+        version: summary.version,
+        locked: summary.locked,
+        size: summary.size,
+        subject: summary.subject,
+    })
+}
+
+/// The outcome of get and peek.
+pub(crate) fn get_outcome(table: &mut ResourceTable, outcome: types::GetOutcome) -> Result<GetOutcome, Nonsense> {
+    Ok(match outcome {
+        types::GetOutcome::Found(found) => GetOutcome::Found(item(table, found)?),
+        types::GetOutcome::Missing => GetOutcome::Missing,
+        types::GetOutcome::Locked(held) => GetOutcome::Locked(lock(held)?),
+    })
+}
+
+/// The outcome of get-exclusive.
+pub(crate) fn get_exclusive_outcome(
+    table: &mut ResourceTable,
+    outcome: types::GetExclusiveOutcome,
+) -> Result<GetExclusiveOutcome, Nonsense> {
+    Ok(match outcome {
+        types::GetExclusiveOutcome::Found(found) => {
+            GetExclusiveOutcome::Found(item(table, found.item)?, lock_id(found.lock_id)?)
+        }
+        types::GetExclusiveOutcome::Missing => GetExclusiveOutcome::Missing,
+        types::GetExclusiveOutcome::Locked(held) => GetExclusiveOutcome::Locked(lock(held)?),
+    })
+}
+
+/// The outcome of set-and-release.
+pub(crate) fn set_outcome(outcome: types::SetOutcome) -> Result<SetOutcome, Nonsense> {
+    Ok(match outcome {
+        types::SetOutcome::Done(0) => return Err(Nonsense("it stored version 0; versions begin at 1".to_owned())),
+        types::SetOutcome::Done(version) => SetOutcome::Done(version),
+        types::SetOutcome::Locked(held) => SetOutcome::Locked(lock(held)?),
+        types::SetOutcome::Missing => SetOutcome::Missing,
+        types::SetOutcome::Stale(version) => SetOutcome::Stale(version),
+    })
+}
+
+/// The outcome of release-exclusive.
+pub(crate) fn release_outcome(outcome: types::ReleaseOutcome) -> Result<ReleaseOutcome, Nonsense> {
+    Ok(match outcome {
+        types::ReleaseOutcome::Done(uninitialized) => ReleaseOutcome::Done { uninitialized },
+        types::ReleaseOutcome::Missing => ReleaseOutcome::Missing,
+        types::ReleaseOutcome::Locked(held) => ReleaseOutcome::Locked(lock(held)?),
+    })
+}
+
+/// The outcome of remove.
+pub(crate) fn remove_outcome(
+    table: &mut ResourceTable,
+    outcome: types::RemoveOutcome,
+) -> Result<RemoveOutcome, Nonsense> {
+    Ok(match outcome {
+        types::RemoveOutcome::Done(removed) => {
+            RemoveOutcome::Done(removed.map(|removed| item(table, removed)).transpose()?)
+        }
+        types::RemoveOutcome::Missing => RemoveOutcome::Missing,
+        types::RemoveOutcome::Locked(held) => RemoveOutcome::Locked(lock(held)?),
+    })
+}
+
+/// The outcome of rename.
+pub(crate) fn rename_outcome(outcome: types::RenameOutcome) -> Result<RenameOutcome, Nonsense> {
+    Ok(match outcome {
+        types::RenameOutcome::Done => RenameOutcome::Done,
+        types::RenameOutcome::Missing => RenameOutcome::Missing,
+        types::RenameOutcome::Locked(held) => RenameOutcome::Locked(lock(held)?),
+        types::RenameOutcome::Taken => RenameOutcome::Taken,
+    })
+}
+
+impl From<types::ResetOutcome> for ResetOutcome {
+    fn from(outcome: types::ResetOutcome) -> Self {
+        match outcome {
+            types::ResetOutcome::Done => Self::Done,
+            types::ResetOutcome::Missing => Self::Missing,
+        }
+    }
+}
+
+impl From<Condition> for types::Condition {
+    fn from(condition: Condition) -> Self {
+        match condition {
+            Condition::None => Self::None,
+            Condition::MustBeNew => Self::MustBeNew,
+            Condition::IfVersion(version) => Self::IfVersion(version),
+        }
+    }
+}
+
+impl From<types::Error> for StoreError {
+    fn from(error: types::Error) -> Self {
+        match error {
+            types::Error::InvalidArgument(why) => Self::InvalidArgument(why),
+            types::Error::Unavailable(why) => Self::Unavailable(why),
+            types::Error::Timeout(why) => Self::Timeout(why),
+            types::Error::LimitExceeded(why) => Self::LimitExceeded(why),
+            types::Error::Other(why) => Self::Other(why),
+        }
+    }
+}
+
+impl From<StoreError> for types::Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::InvalidArgument(why) => Self::InvalidArgument(why),
+            StoreError::Unavailable(why) => Self::Unavailable(why),
+            StoreError::Timeout(why) => Self::Timeout(why),
+            StoreError::LimitExceeded(why) => Self::LimitExceeded(why),
+            StoreError::Other(why) => Self::Other(why),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Decides from a component's imports and its grants what it is given.
+
+use thiserror::Error;
+use wasmtime::component::{HasData, Linker};
+
+use super::{
+    GuestContext, GuestView,
+    bindings::{expiry_callback, kv, log, payload_content, payloads, settings, types},
+    wasi,
+};
+use crate::config::Grants;
+
+/// The contract version that this host speaks.
+pub const CONTRACT_VERSION: &str = "0.1.0";
+
+/// The package of the contract.
+pub const CONTRACT_PACKAGE: &str = "cloakroom:session";
+
+/// What linking a component found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Linked {
+    /// Whether a call may wait for something outside the host, so that it has to run on a fiber.
+    pub waits: bool,
+}
+
+/// Why a component cannot have what it asks for. Each says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LinkError {
+    /// The operator has not granted it.
+    #[error(
+        "it imports `{import}`, which it has not been granted; write `{grant}` into its grant file if it shall have it"
+    )]
+    NotGranted {
+        /// The import.
+        import: String,
+        /// The line of the grant file that would grant it.
+        grant: &'static str,
+    },
+    /// The contract has it, this host does not yet.
+    #[error("it imports `{import}`, which this version of the host does not offer yet; a newer host may")]
+    NotOffered {
+        /// The import.
+        import: String,
+    },
+    /// The contract in another version.
+    #[error(
+        "it was built for version {wanted} of the contract and this host speaks {CONTRACT_VERSION}; rebuild it with the {CONTRACT_VERSION} SDK, or run it in a host that speaks {wanted}"
+    )]
+    OtherVersion {
+        /// The version it wants.
+        wanted: String,
+    },
+    /// Nobody has it.
+    #[error(
+        "it imports `{import}`, which is not part of the contract; a component for Cloakroom imports from `{CONTRACT_PACKAGE}@{CONTRACT_VERSION}` and WASI 0.2 only"
+    )]
+    Unknown {
+        /// The import.
+        import: String,
+    },
+}
+
+/// The data that the generated `add_to_linker` functions ask for.
+struct Guest;
+
+impl HasData for Guest {
+    type Data<'a> = &'a mut GuestContext;
+}
+
+/// Links what a component imports, if it is granted.
+pub fn link<'a, T: GuestView + 'static>(
+    linker: &mut Linker<T>,
+    imports: impl IntoIterator<Item = &'a str>,
+    grants: &Grants,
+) -> Result<Result<Linked, LinkError>, wasmtime::Error> {
+    let mut wanted = Wanted::default();
+    for import in imports {
+        match decide(import, grants) {
+            Err(error) => return Ok(Err(error)),
+            Ok(Decision::Contract) => wanted.contract = true,
+            Ok(Decision::PayloadContent) => wanted.payload_content = true,
+            Ok(Decision::ClockOrRandom) => wanted.clock_or_random = true,
+            Ok(Decision::Wasi) => wanted.wasi = true,
+        }
+    }
+    if wanted.contract {
+        types::add_to_linker::<T, Guest>(linker, T::guest)?;
+        payloads::add_to_linker::<T, Guest>(linker, T::guest)?;
+        kv::add_to_linker::<T, Guest>(linker, T::guest)?;
+        expiry_callback::add_to_linker::<T, Guest>(linker, T::guest)?;
+        log::add_to_linker::<T, Guest>(linker, T::guest)?;
+        settings::add_to_linker::<T, Guest>(linker, T::guest)?;
+    }
+    if wanted.payload_content {
+        payload_content::add_to_linker::<T, Guest>(linker, T::guest)?;
+    }
+    if wanted.wasi {
+        wasi::link_all(linker)?;
+    } else if wanted.clock_or_random {
+        wasi::link_clock_and_random(linker)?;
+    }
+    Ok(Ok(Linked { waits: wanted.wasi }))
+}
+
+/// What a component turned out to want.
+#[derive(Default)]
+struct Wanted {
+    contract: bool,
+    payload_content: bool,
+    clock_or_random: bool,
+    wasi: bool,
+}
+
+/// One import, allowed.
+#[derive(Debug, PartialEq, Eq)]
+enum Decision {
+    /// An interface of the contract that everybody has.
+    Contract,
+    /// The content of payloads.
+    PayloadContent,
+    /// WASI's wall clock and random.
+    ClockOrRandom,
+    /// The rest of WASI, with nothing behind it.
+    Wasi,
+}
+
+fn decide(import: &str, grants: &Grants) -> Result<Decision, LinkError> {
+    let (name, version) = import.split_once('@').unwrap_or((import, ""));
+    if let Some(interface) = name.strip_prefix(CONTRACT_PACKAGE).and_then(|rest| rest.strip_prefix('/')) {
+        if version != CONTRACT_VERSION {
+            return Err(LinkError::OtherVersion { wanted: version.to_owned() });
+        }
+        return match interface {
+            "types" | "payloads" | "kv" | "expiry-callback" | "log" | "settings" => Ok(Decision::Contract),
+            "payload-content" if grants.payload => Ok(Decision::PayloadContent),
+            "payload-content" => Err(LinkError::NotGranted { import: import.to_owned(), grant: "payload = true" }),
+            "redis" | "sql" | "provider" => Err(LinkError::NotOffered { import: import.to_owned() }),
+            _ => Err(LinkError::Unknown { import: import.to_owned() }),
+        };
+    }
+    match name {
+        "wasi:clocks/wall-clock" | "wasi:random/random" | "wasi:random/insecure" | "wasi:random/insecure-seed" => {
+            Ok(Decision::ClockOrRandom)
+        }
+        _ if ["wasi:cli/", "wasi:io/", "wasi:clocks/", "wasi:filesystem/"]
+            .iter()
+            .any(|part| name.starts_with(part)) =>
+        {
+            Ok(Decision::Wasi)
+        }
+        _ if name.starts_with("wasi:sockets/") || name.starts_with("wasi:http/") => {
+            Err(LinkError::NotOffered { import: import.to_owned() })
+        }
+        _ => Err(LinkError::Unknown { import: import.to_owned() }),
+    }
+}
+
+/// The line of a grant file that an import needs, if it needs one and this host can grant it.
+#[must_use]
+pub fn grant_for(import: &str) -> Option<&'static str> {
+    match decide(import, &Grants::default()) {
+        Err(LinkError::NotGranted { grant, .. }) => Some(grant),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_hurt_is_given_to_everybody() {
+        for import in ["cloakroom:session/kv@0.1.0", "cloakroom:session/payloads@0.1.0", "cloakroom:session/log@0.1.0"]
+        {
+            assert_eq!(decide(import, &Grants::default()), Ok(Decision::Contract));
+        }
+        assert_eq!(decide("wasi:random/random@0.2.0", &Grants::default()), Ok(Decision::ClockOrRandom));
+    }
+
+    #[test]
+    fn payload_content_needs_its_grant() {
+        let import = "cloakroom:session/payload-content@0.1.0";
+        let refused = decide(import, &Grants::default()).unwrap_err();
+        assert!(refused.to_string().contains("`payload = true`"), "{refused}");
+        assert_eq!(decide(import, &Grants { payload: true, ..Grants::default() }), Ok(Decision::PayloadContent));
+    }
+
+    #[test]
+    fn the_network_is_not_given_to_anybody() {
+        for import in ["wasi:sockets/tcp@0.2.0", "wasi:http/outgoing-handler@0.2.0", "cloakroom:session/redis@0.1.0"] {
+            assert_eq!(decide(import, &Grants::default()), Err(LinkError::NotOffered { import: import.to_owned() }));
+        }
+    }
+
+    #[test]
+    fn another_contract_version_is_named() {
+        let refused = decide("cloakroom:session/kv@0.9.0", &Grants::default()).unwrap_err();
+        assert!(refused.to_string().contains("version 0.9.0 of the contract and this host speaks 0.1.0"), "{refused}");
+    }
+
+    #[test]
+    fn an_import_that_nobody_has_is_named() {
+        let refused = decide("acme:magic/wand@1.0.0", &Grants::default()).unwrap_err();
+        assert!(refused.to_string().contains("`acme:magic/wand@1.0.0`"), "{refused}");
+    }
+}

@@ -1,0 +1,24 @@
+//! What a component may import: payloads, the built-in store, settings, logs, clocks, random, the expiry callback.
+//!
+//! A capability knows nothing of stores or protocols; the plugin runtime calls [`link`] with a component's imports and
+//! its grants and gives every instance a [`GuestContext`]. What is not granted is not linked.
+
+pub mod bindings;
+mod context;
+pub(crate) mod convert;
+mod expiry_callback;
+pub mod kv;
+mod kv_interface;
+mod link;
+mod log;
+mod payload_content;
+mod payloads;
+mod settings;
+mod wasi;
+
+pub use context::{GuestContext, GuestSetup, GuestView};
+pub use convert::Nonsense;
+pub use expiry_callback::ExpirySink;
+
+pub use link::{CONTRACT_PACKAGE, CONTRACT_VERSION, LinkError, Linked, grant_for, link};
+pub use log::LogBudget;

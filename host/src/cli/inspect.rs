@@ -1,0 +1,37 @@
+//! `cloakroom inspect`: what a component is and asks for.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use cloakroom::{
+    capabilities::{CONTRACT_PACKAGE, CONTRACT_VERSION, kv::Kv},
+    clock::Clock,
+    plugins::Runtime,
+};
+
+/// Tell what a component is, what it asks for, its size and its digest; nothing of it runs
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The component
+    #[arg(value_name = "FILE.wasm")]
+    component: PathBuf,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let clock = Clock::system();
+    let kv = Kv::new(clock.clone());
+    let runtime = Runtime::new(clock, kv, None)?;
+    let found = runtime.describe(&args.component)?;
+    println!("file       {}", found.file.display());
+    println!("kind       {}", found.kinds_text());
+    println!("contract   {CONTRACT_PACKAGE}@{CONTRACT_VERSION}");
+    println!("optional   {}", or_none(&found.optional));
+    println!("size       {} bytes", found.size);
+    println!("digest     {}", found.digest);
+    println!("imports    {}", or_none(&found.imports));
+    println!("grants     {}", or_none(&found.grants_needed()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn or_none(list: &[String]) -> String {
+    if list.is_empty() { "none".to_owned() } else { list.join("\n           ") }
+}

@@ -1,0 +1,27 @@
+//! Where the log goes: standard error, filtered by `RUST_LOG` or else by the configuration.
+
+use std::io::{self, IsTerminal as _};
+
+use anyhow::Context as _;
+use cloakroom::config::{LogConfig, LogFormat};
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging. Call once, before anything logs.
+pub(super) fn start(config: &LogConfig) -> anyhow::Result<()> {
+    let colours = io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter(config)?).with_ansi(colours).with_writer(io::stderr);
+    let started = match config.format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))
+}
+
+fn filter(config: &LogConfig) -> anyhow::Result<EnvFilter> {
+    match std::env::var(EnvFilter::DEFAULT_ENV) {
+        Ok(written) if !written.is_empty() => {
+            EnvFilter::try_new(&written).with_context(|| format!("RUST_LOG=\"{written}\" is not a filter"))
+        }
+        _ => EnvFilter::try_new(&config.filter).with_context(|| format!("log.filter = \"{}\"", config.filter)),
+    }
+}

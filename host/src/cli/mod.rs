@@ -1,0 +1,40 @@
+//! The commands, one file each with its arguments and a `run`. They print; everything else is the library's.
+
+mod check;
+mod config;
+mod config_check;
+mod config_from_web_config;
+mod inspect;
+mod logging;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A session-state server whose storage is a plugin.
+#[derive(Debug, Parser)]
+#[command(name = "cloakroom", version, about)]
+struct Cloakroom {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Inspect(inspect::Args),
+    Check(check::Args),
+    Config(config::Args),
+}
+
+/// Runs what the command line says. An error is printed by the caller; a command that found something wrong with what
+/// it was given prints that itself and returns a failure.
+pub(crate) fn run() -> anyhow::Result<ExitCode> {
+    match Cloakroom::parse().command {
+        Command::Serve(args) => serve::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Config(args) => config::run(args),
+    }
+}

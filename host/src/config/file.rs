@@ -1,0 +1,112 @@
+//! What may be written in `cloakroom.toml` and in a grant file: every key, all optional. What the values mean and
+//! which are allowed is said in `validate` and `grants`; what each key is for, in `docs/operating.md`.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::{Deserialize, de::IgnoredAny};
+
+use super::{
+    secret::WrittenSettings,
+    values::{WrittenAddress, WrittenCount, WrittenDuration, WrittenSize},
+};
+
+/// `cloakroom.toml`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ConfigFile {
+    pub(super) data_dir: Option<PathBuf>,
+    pub(super) allow_remote: Option<bool>,
+    pub(super) log: LogSection,
+    pub(super) plugins: PluginsSection,
+    pub(super) state_server: StateServerSection,
+    pub(super) http: HttpSection,
+    pub(super) stores: BTreeMap<String, StoreSection>,
+    pub(super) applications: BTreeMap<String, String>,
+}
+
+/// `[log]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LogSection {
+    pub(super) format: Option<String>,
+    pub(super) filter: Option<String>,
+    pub(super) events: Option<bool>,
+}
+
+/// `[plugins]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PluginsSection {
+    pub(super) directory: Option<PathBuf>,
+    pub(super) limits: LimitsSection,
+}
+
+/// `[plugins.limits]`, and `[limits]` in a grant file
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LimitsSection {
+    pub(super) memory: Option<WrittenSize>,
+    pub(super) cpu: Option<WrittenDuration>,
+    pub(super) deadline: Option<WrittenDuration>,
+    pub(super) instances: Option<WrittenCount>,
+}
+
+/// `[state_server]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct StateServerSection {
+    pub(super) enabled: Option<bool>,
+    pub(super) address: Option<WrittenAddress>,
+    pub(super) hold_locked: Option<WrittenDuration>,
+    pub(super) http_prefix: Option<bool>,
+    pub(super) max_line: Option<WrittenSize>,
+    pub(super) max_headers: Option<WrittenCount>,
+    pub(super) max_body: Option<WrittenSize>,
+    pub(super) idle_timeout: Option<WrittenDuration>,
+    pub(super) transfer_timeout: Option<WrittenDuration>,
+    pub(super) max_connections: Option<WrittenCount>,
+    pub(super) aspnet_version: Option<String>,
+    pub(super) applications: BTreeMap<String, String>,
+}
+
+/// `[http]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct HttpSection {
+    pub(super) enabled: Option<bool>,
+    pub(super) address: Option<WrittenAddress>,
+    pub(super) max_wait: Option<WrittenDuration>,
+}
+
+/// `[stores.NAME]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct StoreSection {
+    pub(super) provider: Option<String>,
+    pub(super) id_generator: Option<String>,
+    pub(super) validate_ids: Option<bool>,
+    pub(super) idle_timeout: Option<WrittenDuration>,
+    pub(super) absolute_timeout: Option<WrittenDuration>,
+    pub(super) max_payload: Option<WrittenSize>,
+    pub(super) sweep_interval: Option<WrittenDuration>,
+    pub(super) settings: WrittenSettings,
+    pub(super) id_settings: WrittenSettings,
+}
+
+/// `NAME.toml` beside `NAME.wasm`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct GrantFile {
+    pub(super) payload: Option<bool>,
+    pub(super) kv: Option<Vec<String>>,
+    pub(super) settings: WrittenSettings,
+    pub(super) limits: Option<LimitsSection>,
+    // Names that are settled for capabilities to come. They are read so that they are refused by name: a grant that
+    // looks given and is not would be worse than an unknown key.
+    pub(super) redis: Option<IgnoredAny>,
+    pub(super) sql: Option<IgnoredAny>,
+    pub(super) http: Option<IgnoredAny>,
+    pub(super) sockets: Option<IgnoredAny>,
+    pub(super) directories: Option<IgnoredAny>,
+    pub(super) env: Option<IgnoredAny>,
+}

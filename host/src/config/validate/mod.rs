@@ -1,0 +1,98 @@
+//! What is allowed in `cloakroom.toml`: from what is written to a [`Config`], or every problem with it.
+
+mod front_ends;
+mod stores;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use super::{
+    file::{ConfigFile, LimitsSection, LogSection, PluginsSection},
+    findings::Findings,
+    load::Overrides,
+    model::{Config, Limits, LogConfig, LogFormat, PluginsConfig},
+    problem::ConfigError,
+};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Session timeouts end here: ASP.NET allows 525600 minutes.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const GIB: usize = 1 << 30;
+
+/// The whole configuration.
+pub(super) fn config(
+    file: &ConfigFile,
+    overrides: &Overrides,
+    mut findings: Findings<'_>,
+) -> Result<Config, ConfigError> {
+    let default = Config::default();
+    let written_data_dir = file.data_dir.as_ref().map(|written| findings.path(written));
+    let config = Config {
+        data_dir: overrides.data_dir.clone().or(written_data_dir).unwrap_or(default.data_dir),
+        allow_remote: file.allow_remote.unwrap_or(default.allow_remote),
+        log: log(&file.log, &mut findings),
+        plugins: plugins(&file.plugins, overrides, &mut findings),
+        state_server: front_ends::state_server(&file.state_server, overrides, &mut findings),
+        http: front_ends::http(&file.http, overrides, &mut findings),
+        stores: stores::stores(&file.stores, &mut findings),
+        applications: file.applications.clone(),
+    };
+    front_ends::together(&config, overrides, &mut findings);
+    stores::applications(&config, &mut findings);
+    findings.finish(config)
+}
+
+fn log(file: &LogSection, findings: &mut Findings<'_>) -> LogConfig {
+    let default = LogConfig::default();
+    let format = match file.format.as_deref() {
+        None => default.format,
+        Some("text") => LogFormat::Text,
+        Some("json") => LogFormat::Json,
+        Some(_) => {
+            findings.report(&["log", "format"], "allowed is \"text\" or \"json\"");
+            default.format
+        }
+    };
+    let filter = file.filter.clone().unwrap_or(default.filter);
+    if let Err(error) = EnvFilter::try_new(&filter) {
+        let expected = "write levels as in RUST_LOG, such as \"info\" or \"info,cloakroom=debug\"";
+        findings.report(&["log", "filter"], format!("{error}; {expected}"));
+    }
+    LogConfig { format, filter, events: file.events.unwrap_or(default.events) }
+}
+
+fn plugins(file: &PluginsSection, overrides: &Overrides, findings: &mut Findings<'_>) -> PluginsConfig {
+    let default = PluginsConfig::default();
+    let written = file.directory.as_ref().map(|written| findings.path(written));
+    PluginsConfig {
+        directory: overrides.plugins.clone().or(written).unwrap_or(default.directory),
+        limits: limits(&["plugins", "limits"], &file.limits, default.limits, findings),
+    }
+}
+
+/// Limits; those that are not written are `default`'s.
+pub(super) fn limits(path: &[&str], file: &LimitsSection, default: Limits, findings: &mut Findings<'_>) -> Limits {
+    let at = |key| [path, &[key]].concat();
+    let limits = Limits {
+        // One page of wasm memory to all that 32 bits can address.
+        memory: findings.size(&at("memory"), file.memory, default.memory, 64 * KIB..=4 * GIB),
+        cpu: findings.duration(&at("cpu"), file.cpu, default.cpu, MILLISECOND..=HOUR),
+        deadline: findings.duration(&at("deadline"), file.deadline, default.deadline, MILLISECOND..=HOUR),
+        instances: findings.count(&at("instances"), file.instances, default.instances, 1..=10_000),
+    };
+    if limits.deadline < limits.cpu {
+        // The key that is written is the one to change.
+        let key = if file.deadline.is_some() { "deadline" } else { "cpu" };
+        findings.report(&at(key), "the `deadline` of a call cannot be shorter than its `cpu` time");
+    }
+    limits
+}

@@ -1,0 +1,78 @@
+//! What is allowed of the stores and of the applications that use them.
+
+use std::collections::BTreeMap;
+
+use super::{GIB, HOUR, MILLISECOND, SECOND, YEAR};
+use crate::config::{
+    file::StoreSection,
+    findings::Findings,
+    model::{Config, DEFAULT_STORE, StoreConfig},
+    values::WrittenDuration,
+};
+
+/// `[stores.NAME]`, with the default store.
+pub(super) fn stores(
+    file: &BTreeMap<String, StoreSection>,
+    findings: &mut Findings<'_>,
+) -> BTreeMap<String, StoreConfig> {
+    let mut stores = BTreeMap::from([(DEFAULT_STORE.to_owned(), StoreConfig::default())]);
+    for (name, written) in file {
+        let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if !(1..=64).contains(&name.len()) || !name.bytes().all(letters) {
+            let message = "a store's name has 1 to 64 characters of a-z, 0-9 and `-`";
+            findings.report(&["stores", name], message);
+        }
+        stores.insert(name.clone(), store(name, written, findings));
+    }
+    stores
+}
+
+fn store(name: &str, file: &StoreSection, findings: &mut Findings<'_>) -> StoreConfig {
+    let at = |key| ["stores", name, key];
+    let default = StoreConfig::default();
+    StoreConfig {
+        provider: findings.plugin_name(&at("provider"), file.provider.as_ref(), &default.provider),
+        id_generator: findings.plugin_name(&at("id_generator"), file.id_generator.as_ref(), &default.id_generator),
+        validate_ids: file.validate_ids,
+        idle_timeout: idle_timeout(&at("idle_timeout"), file.idle_timeout, default.idle_timeout, findings),
+        absolute_timeout: file
+            .absolute_timeout
+            .map(|written| findings.duration(&at("absolute_timeout"), Some(written), YEAR, SECOND..=10 * YEAR)),
+        max_payload: findings.size(&at("max_payload"), file.max_payload, default.max_payload, 1..=GIB),
+        sweep_interval: findings.duration(
+            &at("sweep_interval"),
+            file.sweep_interval,
+            default.sweep_interval,
+            10 * MILLISECOND..=HOUR,
+        ),
+        settings: findings.settings(&at("settings"), &file.settings),
+        id_settings: findings.settings(&at("id_settings"), &file.id_settings),
+    }
+}
+
+/// Idle timeouts are whole seconds in the contract.
+fn idle_timeout(path: &[&str], written: Option<WrittenDuration>, default: u32, findings: &mut Findings<'_>) -> u32 {
+    let Some(WrittenDuration(timeout)) = written else { return default };
+    match u32::try_from(timeout.as_secs()) {
+        Ok(seconds) if timeout <= YEAR && timeout.subsec_nanos() == 0 => seconds,
+        _ => {
+            findings.report(path, "allowed are whole seconds up to 365d, or \"0s\" for sessions that never expire");
+            default
+        }
+    }
+}
+
+/// `[applications]`
+pub(super) fn applications(config: &Config, findings: &mut Findings<'_>) {
+    let names: Vec<&str> = config.stores.keys().map(String::as_str).collect();
+    for (application, store) in &config.applications {
+        if application.is_empty() {
+            findings.report(&["applications", application], "an application's name cannot be empty");
+        }
+        if !config.stores.contains_key(store) {
+            let known = names.join(", ");
+            let message = format!("there is no store `{store}`; write `[stores.{store}]` or one of: {known}");
+            findings.report(&["applications", application], message);
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! Many callers at once, through many instances.
+
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::uninitialized::flagged;
+use crate::{
+    conformance::{
+        answer::Answer,
+        finding::{Checked, Finding, demand, demand_equal},
+        rule::Rule,
+        trial::{Trial, key},
+    },
+    contract::{Condition, GetExclusiveOutcome, GetOutcome, Item, RemoveOutcome, SessionKey, SetOutcome},
+};
+
+/// Tasks in the rules that count.
+const TASKS: usize = 8;
+/// The longest that a task tries to get a lock that others take and give back.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) const RULES: &[Rule] = &[
+    Rule::provider(
+        "concurrent.one-holder",
+        "Of concurrent get-exclusive on an unlocked item exactly one is `found`; the others name its lock id.",
+        "rule 1",
+        |t| Box::pin(one_holder(t)),
+    ),
+    Rule::provider(
+        "concurrent.no-lost-update",
+        "Counting up under the lock from many tasks ends at exactly the number of increments.",
+        "rule 1",
+        |t| Box::pin(no_lost_update(t)),
+    ),
+    Rule::provider(
+        "concurrent.lock-ids-unique",
+        "No lock id is issued twice, and a later holder's is larger.",
+        "section 1, lock",
+        |t| Box::pin(lock_ids_unique(t)),
+    ),
+    Rule::provider(
+        "concurrent.if-version",
+        "Counting up under `if-version` from many tasks ends at exactly the number of writes that were `done`.",
+        "rule 3",
+        |t| Box::pin(if_version(t)),
+    ),
+    Rule::provider(
+        "concurrent.stores-all-count",
+        "Concurrent unconditional stores are all `done`, each with a version of its own.",
+        "section 1, item",
+        |t| Box::pin(stores_all_count(t)),
+    ),
+    Rule::provider(
+        "concurrent.one-inserts",
+        "Of concurrent writes under `must-be-new` exactly one is `done`, and its data is what is stored.",
+        "rule 3",
+        |t| Box::pin(one_inserts(t)),
+    ),
+    Rule::provider(
+        "concurrent.one-creates",
+        "Concurrent create-uninitialized are all `done` and create one item, whose flag one reader sees.",
+        "section 2, create-uninitialized",
+        |t| Box::pin(one_creates(t)),
+    ),
+    Rule::provider(
+        "concurrent.one-first-reader",
+        "Of concurrent get and release on an uninitialized item exactly one sees the flag.",
+        "rule 5",
+        |t| Box::pin(one_first_reader(t)),
+    ),
+    Rule::provider(
+        "concurrent.one-removes",
+        "Of concurrent removes exactly one is `done`.",
+        "section 2, remove",
+        |t| Box::pin(one_removes(t)),
+    ),
+    Rule::provider(
+        "concurrent.slides-lose-nothing",
+        "Reads and reset-timeout beside writers undo neither a write nor a release.",
+        "rule 12",
+        |t| Box::pin(slides_lose_nothing(t)),
+    ),
+];
+
+async fn one_holder(t: Trial) -> Checked {
+    let items =
+        numbered(&t, 20, 400, |t, key| async move { t.set(&key, t.data("a")).await?.stored().map(drop) }).await?;
+    let rounds = t
+        .lockstep(items.len(), {
+            let items = items.clone();
+            move |t, _, round| {
+                let items = items.clone();
+                async move { t.get_exclusive(nth(&items, round)?).await }
+            }
+        })
+        .await?;
+    for outcomes in rounds {
+        let holders: Vec<_> = outcomes
+            .iter()
+            .filter_map(|outcome| if let GetExclusiveOutcome::Found(_, id) = outcome { Some(*id) } else { None })
+            .collect();
+        let [holder] = holders.as_slice() else {
+            let seen = outcomes.iter().map(Answer::describe).collect::<Vec<_>>().join("; ");
+            return Err(Finding::broken("exactly one `found`", seen));
+        };
+        for outcome in outcomes.iter().filter(|outcome| !matches!(outcome, GetExclusiveOutcome::Found(..))) {
+            outcome.locked_by(*holder)?;
+        }
+    }
+    Ok(())
+}
+
+async fn no_lost_update(t: Trial) -> Checked {
+    let one = inserted_zero(&t).await?;
+    let each = t.affordable(10, 250).await?;
+    let expected = TASKS * each;
+    t.note(format!("{TASKS} tasks: get-exclusive, add 1, set-and-release, {each} times each"));
+    count_up(&t, &one, each).await?;
+    let total = number_in(&t.get(&one).await?.found()?)?;
+    demand_equal("the total", &expected, &total)
+}
+
+async fn lock_ids_unique(t: Trial) -> Checked {
+    let one = inserted_zero(&t).await?;
+    let each = t.affordable(10, 250).await?;
+    t.note(format!("{TASKS} tasks: get-exclusive, add 1, set-and-release, {each} times each"));
+    // The number that a holder finds says where in the line of holders it stands.
+    let mut holders: Vec<_> = count_up(&t, &one, each).await?.into_iter().flatten().collect();
+    holders.sort_unstable();
+    for pair in holders.windows(2) {
+        if let [(earlier, id), (later, next)] = pair {
+            demand(
+                id < next,
+                format!("the lock id of the holder that found {later} is above {id}, of the one that found {earlier}"),
+                format!("lock id {next}"),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+async fn if_version(t: Trial) -> Checked {
+    let one = inserted_zero(&t).await?;
+    let each = t.affordable(10, 250).await?;
+    t.note(format!("{TASKS} tasks: get, add 1, set under if-version, until {each} of each were done"));
+    t.together(TASKS, |t, _| {
+        let one = one.clone();
+        async move {
+            let begin = Instant::now();
+            let mut done = 0;
+            while done < each {
+                let item = t.get(&one).await?.found()?;
+                let next = number_in(&item)? + 1;
+                tokio::task::yield_now().await;
+                let condition = Condition::IfVersion(item.version);
+                match t.set_if(&one, t.data(&next.to_string()), condition).await? {
+                    SetOutcome::Done(_) => done += 1,
+                    SetOutcome::Stale(_) => {}
+                    other => return Err(other.instead_of("done or stale")),
+                }
+                out_of_patience(begin, "the write is done at some time")?;
+            }
+            Ok(())
+        }
+    })
+    .await?;
+    let item = t.get(&one).await?.found()?;
+    demand_equal("the total", &(TASKS * each), &number_in(&item)?)?;
+    let stores = u64::try_from(TASKS * each).unwrap_or(u64::MAX);
+    demand_equal("the version", &(1 + stores), &item.version)
+}
+
+async fn stores_all_count(t: Trial) -> Checked {
+    let one = inserted_zero(&t).await?;
+    let rounds = t.affordable(10, 400).await?;
+    let before = t.peek(&one).await?.found()?.version;
+    let versions = t
+        .lockstep(rounds, {
+            let one = one.clone();
+            move |t, racer, _| {
+                let one = one.clone();
+                async move { t.set(&one, t.data(&racer.to_string())).await?.stored() }
+            }
+        })
+        .await?;
+    let mut versions: Vec<_> = versions.into_iter().flatten().collect();
+    versions.sort_unstable();
+    let first = before + 1;
+    let last = before + u64::try_from(versions.len()).unwrap_or(u64::MAX);
+    demand(
+        versions.iter().copied().eq(first..=last),
+        format!("each version from {first} to {last} once"),
+        format!("{} different ones up to {:?}", different(&versions), versions.last()),
+    )?;
+    demand_equal("the version in the end", &last, &t.get(&one).await?.found()?.version)
+}
+
+async fn one_inserts(t: Trial) -> Checked {
+    let items = numbered(&t, 20, 400, |_, _| async { Ok(()) }).await?;
+    let rounds = t
+        .lockstep(items.len(), {
+            let items = items.clone();
+            move |t, racer, round| {
+                let items = items.clone();
+                async move { t.set_if(nth(&items, round)?, t.data(&racer.to_string()), Condition::MustBeNew).await }
+            }
+        })
+        .await?;
+    for (outcomes, one) in rounds.iter().zip(items.iter()) {
+        let mut winners = Vec::new();
+        for (racer, outcome) in outcomes.iter().enumerate() {
+            match outcome {
+                SetOutcome::Done(1) => winners.push(racer),
+                SetOutcome::Stale(1) => {}
+                other => return Err(other.instead_of("done (version 1) or stale (version 1)")),
+            }
+        }
+        let [winner] = winners.as_slice() else {
+            return Err(Finding::broken("exactly one `done`", format!("{} of them", winners.len())));
+        };
+        demand_equal("who wrote what is stored", winner, &number_in(&t.get(one).await?.found()?)?)?;
+    }
+    Ok(())
+}
+
+async fn one_creates(t: Trial) -> Checked {
+    let items = numbered(&t, 20, 400, |_, _| async { Ok(()) }).await?;
+    let rounds = t
+        .lockstep(items.len(), {
+            let items = items.clone();
+            move |t, racer, round| {
+                let items = items.clone();
+                async move {
+                    let one = nth(&items, round)?;
+                    t.create_uninitialized(one, t.data(&racer.to_string())).await?;
+                    let item = t.get(one).await?.found()?;
+                    Ok((item.uninitialized, number_in(&item)?, item.version))
+                }
+            }
+        })
+        .await?;
+    for outcomes in rounds {
+        let flags = outcomes.iter().filter(|(flag, _, _)| *flag).count();
+        demand_equal("the number of readers that saw the flag", &1, &flags)?;
+        let creators: Vec<_> = outcomes.iter().map(|(_, creator, _)| *creator).collect();
+        demand_equal("the number of creators whose data was read", &1, &different(&creators))?;
+        let versions: Vec<_> = outcomes.iter().map(|(_, _, version)| *version).collect();
+        demand(versions.iter().all(|version| *version == 1), "version 1 everywhere", format!("{versions:?}"))?;
+    }
+    Ok(())
+}
+
+async fn one_first_reader(t: Trial) -> Checked {
+    let items = numbered(&t, 20, 400, |t, key| async move { t.create_uninitialized(&key, t.data("")).await }).await?;
+    let rounds = t
+        .lockstep(items.len(), {
+            let items = items.clone();
+            move |t, racer, round| {
+                let items = items.clone();
+                async move {
+                    let one = nth(&items, round)?;
+                    // Each round has readers, and every third one somebody who releases.
+                    if racer == 0 && round % 3 == 0 {
+                        t.release(one, 1).await?.released()
+                    } else {
+                        match t.get(one).await? {
+                            GetOutcome::Found(item) => Ok(item.uninitialized),
+                            other => Err(other.instead_of("found")),
+                        }
+                    }
+                }
+            }
+        })
+        .await?;
+    for (flags, one) in rounds.iter().zip(items.iter()) {
+        let seen = flags.iter().filter(|flag| **flag).count();
+        demand_equal("the number of callers that saw the flag", &1, &seen)?;
+        flagged(&t.peek(one).await?.found()?, false)?;
+    }
+    Ok(())
+}
+
+async fn one_removes(t: Trial) -> Checked {
+    let items =
+        numbered(&t, 20, 400, |t, key| async move { t.set(&key, t.data("a")).await?.stored().map(drop) }).await?;
+    let rounds = t
+        .lockstep(items.len(), {
+            let items = items.clone();
+            move |t, _, round| {
+                let items = items.clone();
+                async move { t.remove(nth(&items, round)?, None).await }
+            }
+        })
+        .await?;
+    for outcomes in rounds {
+        let removed = outcomes.iter().filter(|outcome| matches!(outcome, RemoveOutcome::Done(_))).count();
+        demand_equal("the number of removes that are `done`", &1, &removed)?;
+        for outcome in outcomes.iter().filter(|outcome| !matches!(outcome, RemoveOutcome::Done(_))) {
+            outcome.missing()?;
+        }
+    }
+    Ok(())
+}
+
+async fn slides_lose_nothing(t: Trial) -> Checked {
+    let one = inserted_zero(&t).await?;
+    let rounds = t.affordable(10, 400).await?;
+    t.note(format!("one writes {rounds} times under the lock while others get, peek and reset the timeout"));
+    let start = number_in(&t.get(&one).await?.found()?)?;
+    t.lockstep(rounds, {
+        let one = one.clone();
+        move |t, racer, round| {
+            let one = one.clone();
+            async move {
+                match (racer, round % 3) {
+                    (0, _) => {
+                        let (item, lock_id) = t.get_exclusive(&one).await?.taken()?;
+                        let next = (number_in(&item)? + 1).to_string();
+                        t.set_and_release(&one, t.data(&next), lock_id).await?.stored()?;
+                    }
+                    (_, 0) => t.get(&one).await?.alive()?,
+                    (_, 1) => t.reset_timeout(&one).await?.alive()?,
+                    _ => t.create_uninitialized(&one, t.data("")).await?,
+                }
+                Ok(())
+            }
+        }
+    })
+    .await?;
+    demand_equal("the number stored in the end", &(start + rounds), &number_in(&t.get(&one).await?.found()?)?)
+}
+
+/// Tasks that count up under the lock. Returns for each increment the number found and the lock id.
+async fn count_up(t: &Trial, one: &SessionKey, each: usize) -> Checked<Vec<Vec<(usize, u32)>>> {
+    t.together(TASKS, |t, _| {
+        let one = one.clone();
+        async move {
+            let begin = Instant::now();
+            let mut held = Vec::with_capacity(each);
+            while held.len() < each {
+                match t.get_exclusive(&one).await? {
+                    GetExclusiveOutcome::Found(item, lock_id) => {
+                        let number = number_in(&item)?;
+                        // Others try while the lock is held.
+                        tokio::task::yield_now().await;
+                        let next = (number + 1).to_string();
+                        t.set_and_release(&one, t.data(&next), lock_id).await?.stored()?;
+                        held.push((number, lock_id.get()));
+                    }
+                    GetExclusiveOutcome::Locked(_) => tokio::task::yield_now().await,
+                    GetExclusiveOutcome::Missing => return Err(GetExclusiveOutcome::Missing.instead_of("the session")),
+                }
+                out_of_patience(begin, "the lock is free at some time")?;
+            }
+            Ok(held)
+        }
+    })
+    .await
+}
+
+fn out_of_patience(begin: Instant, expected: &str) -> Checked {
+    demand(begin.elapsed() < PATIENCE, expected, format!("it was not for {} s", PATIENCE.as_secs()))
+}
+
+/// A session that holds the number 0.
+async fn inserted_zero(t: &Trial) -> Checked<SessionKey> {
+    let one = key("counter")?;
+    t.set(&one, t.data("0")).await?.stored()?;
+    Ok(one)
+}
+
+/// Keys for rounds of a race, as many as take half a second at most, each made ready.
+async fn numbered<F, R>(t: &Trial, least: usize, most: usize, prepare: F) -> Checked<Arc<[SessionKey]>>
+where
+    F: Fn(Trial, SessionKey) -> R,
+    R: Future<Output = Checked> + Send + 'static,
+{
+    let rounds = t.affordable(least, most).await?;
+    t.note(format!("{rounds} sessions, each the subject of one race"));
+    let mut keys = Vec::with_capacity(rounds);
+    for number in 0..rounds {
+        let key = key(&format!("race-{number}"))?;
+        prepare(t.quietly(), key.clone()).await?;
+        keys.push(key);
+    }
+    Ok(keys.into())
+}
+
+fn nth(keys: &[SessionKey], round: usize) -> Checked<&SessionKey> {
+    keys.get(round).ok_or_else(|| Finding::Unjudged { reason: "the kit ran a round too many".to_owned() })
+}
+
+/// The number that a session holds.
+fn number_in(item: &Item) -> Checked<usize> {
+    let text = String::from_utf8_lossy(item.data.payload.bytes());
+    text.parse().map_err(|_| Finding::broken("a payload that somebody stored: a number", format!("{text:?}")))
+}
+
+fn different<T: Ord + Clone>(values: &[T]) -> usize {
+    let mut values = values.to_vec();
+    values.sort_unstable();
+    values.dedup();
+    values.len()
+}

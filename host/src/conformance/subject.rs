@@ -1,0 +1,60 @@
+//! The component under judgement, and the fresh host around it.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    clock::Clock,
+    plugins::{CallError, IdManager, Plugin, PluginError, Provider},
+};
+
+/// What all checks of one run share.
+pub(super) struct Subject {
+    pub(super) plugin: Plugin,
+    pub(super) clock: Clock,
+    settings: BTreeMap<String, String>,
+    /// Begins the name of every store, so that a back end outside the host never mixes two runs.
+    run: String,
+    stores: AtomicU64,
+    /// How the component failed in calls, whichever rule called.
+    failures: Mutex<Vec<PluginError>>,
+}
+
+impl Subject {
+    pub(super) fn new(plugin: Plugin, clock: Clock, settings: BTreeMap<String, String>) -> Self {
+        let run = format!("check-{:x}", clock.now().0);
+        Self { plugin, clock, settings, run, stores: AtomicU64::new(0), failures: Mutex::default() }
+    }
+
+    /// A name that no store has had yet.
+    pub(super) fn fresh_store(&self) -> String {
+        format!("{}-{}", self.run, self.stores.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The component as the provider of a store.
+    pub(super) async fn provider(&self, store: &str) -> Result<Provider, CallError> {
+        self.noticing(self.plugin.provider(store, &self.settings).await)
+    }
+
+    /// The component as the ID generator of a store.
+    pub(super) async fn id_manager(&self, store: &str) -> Result<IdManager, CallError> {
+        self.noticing(self.plugin.unchecked_id_manager(store, &self.settings).await)
+    }
+
+    /// Passes a result on, and remembers it if the component failed.
+    pub(super) fn noticing<T>(&self, result: Result<T, CallError>) -> Result<T, CallError> {
+        if let Err(CallError::Plugin(error)) = &result {
+            self.failures.lock().push(error.clone());
+        }
+        result
+    }
+
+    /// How the component failed so far.
+    pub(super) fn failures(&self) -> Vec<PluginError> {
+        self.failures.lock().clone()
+    }
+}

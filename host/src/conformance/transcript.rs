@@ -1,0 +1,31 @@
+//! What a check did, call by call, so that a failure explains itself.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+/// The most lines that are kept: a check that calls more often than this summarises.
+const MAX_LINES: usize = 400;
+
+/// The calls of one check with their outcomes, in order. Clones share the lines.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Transcript {
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Transcript {
+    /// Adds a line.
+    pub(super) fn note(&self, line: impl Into<String>) {
+        let mut lines = self.lines.lock();
+        if lines.len() < MAX_LINES {
+            lines.push(line.into());
+        } else if lines.len() == MAX_LINES {
+            lines.push("(further calls are not shown)".to_owned());
+        }
+    }
+
+    /// The lines so far.
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.lines.lock().clone()
+    }
+}

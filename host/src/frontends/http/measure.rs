@@ -1,0 +1,178 @@
+//! Counts and times requests, by the template of their route: paths contain session IDs and are never looked at.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{Method, StatusCode},
+    middleware::Next,
+    response::Response,
+};
+use metrics::{Counter, Histogram, SharedString};
+use parking_lot::RwLock;
+
+/// What stands for the route of a request that matched none.
+const UNMATCHED: &str = "none";
+/// What stands for the status of a request whose client hung up before there was one.
+const HUNG_UP: &str = "hung-up";
+
+/// The instruments of all routes. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Measures {
+    routes: Arc<HashMap<String, Instruments>>,
+    unmatched: Arc<Instruments>,
+}
+
+/// The instruments of one route. Made at its first requests, then only looked up.
+struct Instruments {
+    route: SharedString,
+    /// By method, and by status (`None`: the client hung up).
+    requests: RwLock<HashMap<(&'static str, Option<StatusCode>), Counter>>,
+    /// By method.
+    durations: RwLock<HashMap<&'static str, Histogram>>,
+}
+
+impl Measures {
+    /// Instruments for the routes with these templates.
+    pub(super) fn new<'a>(templates: impl Iterator<Item = &'a String>) -> Self {
+        metrics::describe_counter!("cloakroom_http_requests_total", "HTTP requests by route, method and status");
+        metrics::describe_histogram!(
+            "cloakroom_http_request_duration_seconds",
+            metrics::Unit::Seconds,
+            "Time from the head of a request to its answer, with all waiting"
+        );
+        metrics::describe_gauge!("cloakroom_http_connections", "Open HTTP connections");
+        let routes = templates.map(|route| (route.clone(), Instruments::new(route.clone().into()))).collect();
+        Self { routes: Arc::new(routes), unmatched: Arc::new(Instruments::new(UNMATCHED.into())) }
+    }
+
+    fn of(&self, route: Option<&MatchedPath>) -> &Instruments {
+        route.and_then(|route| self.routes.get(route.as_str())).unwrap_or(&self.unmatched)
+    }
+}
+
+impl Instruments {
+    fn new(route: SharedString) -> Self {
+        Self { route, requests: RwLock::default(), durations: RwLock::default() }
+    }
+
+    fn count(&self, method: &'static str, status: Option<StatusCode>) {
+        if let Some(counter) = self.requests.read().get(&(method, status)) {
+            return counter.increment(1);
+        }
+        let label = status.map_or_else(|| HUNG_UP.into(), |status| SharedString::from(status.as_str().to_owned()));
+        let route = self.route.clone();
+        let counter =
+            metrics::counter!("cloakroom_http_requests_total", "route" => route, "method" => method, "status" => label);
+        counter.increment(1);
+        self.requests.write().insert((method, status), counter);
+    }
+
+    fn time(&self, method: &'static str, duration: Duration) {
+        if let Some(histogram) = self.durations.read().get(method) {
+            return histogram.record(duration);
+        }
+        let route = self.route.clone();
+        let histogram =
+            metrics::histogram!("cloakroom_http_request_duration_seconds", "route" => route, "method" => method);
+        histogram.record(duration);
+        self.durations.write().insert(method, histogram);
+    }
+}
+
+/// A request under way. Dropped without an answer, it was hung up.
+struct Measured<'m> {
+    instruments: &'m Instruments,
+    method: &'static str,
+    began: Instant,
+    status: Option<StatusCode>,
+}
+
+impl Drop for Measured<'_> {
+    fn drop(&mut self) {
+        let duration = self.began.elapsed();
+        self.instruments.count(self.method, self.status);
+        self.instruments.time(self.method, duration);
+        let status = self.status.map(|status| status.as_u16());
+        tracing::debug!(method = self.method, route = %self.instruments.route, status, ?duration, "HTTP request");
+    }
+}
+
+/// The middleware.
+pub(super) async fn measure(State(measures): State<Measures>, request: Request, next: Next) -> Response {
+    let instruments = measures.of(request.extensions().get::<MatchedPath>());
+    let method = label(request.method());
+    let mut measured = Measured { instruments, method, began: Instant::now(), status: None };
+    let response = next.run(request).await;
+    measured.status = Some(response.status());
+    response
+}
+
+/// A method as a label. Clients can send any word as a method, and each label costs memory for good.
+fn label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::PUT => "PUT",
+        Method::POST => "POST",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, middleware, routing::get};
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use tower_service::Service;
+
+    use super::*;
+
+    fn router(measures: Measures) -> Router {
+        Router::new()
+            .route("/v1/{app}/sessions/{id}", get(async || "payload"))
+            .route("/never", get(async || std::future::pending::<&str>().await))
+            .layer(middleware::from_fn_with_state(measures, measure))
+    }
+
+    fn request(uri: &str) -> Request {
+        Request::get(uri).body(Body::empty()).unwrap()
+    }
+
+    #[test]
+    fn requests_are_counted_by_route_and_never_by_path() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            let templates = ["/v1/{app}/sessions/{id}".to_owned(), "/never".to_owned()];
+            let mut router = router(Measures::new(templates.iter()));
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            runtime.block_on(async {
+                for _ in 0..3 {
+                    router.call(request("/v1/shop/sessions/secret")).await.unwrap();
+                }
+                router.call(request("/somewhere/secret")).await.unwrap();
+                let hangs = router.call(request("/never"));
+                assert!(tokio::time::timeout(Duration::from_millis(1), hangs).await.is_err());
+            });
+        });
+        let rendered = handle.render();
+        let counted = |route: &str, status: &str, count: u32| {
+            let line = format!(
+                "cloakroom_http_requests_total{{route=\"{route}\",method=\"GET\",status=\"{status}\"}} {count}"
+            );
+            assert!(rendered.contains(&line), "no {line} in\n{rendered}");
+        };
+        counted("/v1/{app}/sessions/{id}", "200", 3);
+        counted("none", "404", 1);
+        counted("/never", "hung-up", 1);
+        assert!(rendered.contains("cloakroom_http_request_duration_seconds"));
+        assert!(!rendered.contains("secret"), "{rendered}");
+    }
+}

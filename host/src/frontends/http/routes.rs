@@ -1,0 +1,75 @@
+//! The routes: which handler answers which request.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    http::Method,
+    middleware::{from_fn_with_state, map_response},
+};
+use bytes::Bytes;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use utoipa::{OpenApi, openapi::OpenApi as Document};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    admin, answer,
+    measure::{Measures, measure},
+    openapi,
+    problem::{Kind, Problem},
+    sessions::{create, get, lock, put, remove, rotate, subject, touch, unlock},
+    shared::Shared,
+};
+use crate::sessions::SessionService;
+
+/// The router with its state.
+pub(super) fn router(
+    service: SessionService,
+    max_wait: Duration,
+    metrics: PrometheusHandle,
+    shutdown: CancellationToken,
+    releases: TaskTracker,
+) -> Router {
+    let (router, document) = described();
+    let measures = Measures::new(document.paths.paths.keys());
+    // Serializing a document that utoipa built cannot fail; if it did, the rest of the API would still serve.
+    let openapi = Bytes::from(document.to_json().unwrap_or_else(|error| {
+        tracing::error!(%error, "the OpenAPI document cannot be written");
+        String::from("{}")
+    }));
+    let shared = Shared { service, max_wait, metrics, openapi, shutdown, releases };
+    router
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_method)
+        .with_state(Arc::new(shared))
+        .layer(map_response(answer::never_stored))
+        .layer(from_fn_with_state(measures, measure))
+}
+
+/// The routes and the document that describes them.
+fn described() -> (Router<Arc<Shared>>, Document) {
+    let (router, document) = OpenApiRouter::with_openapi(openapi::Base::openapi())
+        .routes(routes!(create::create, subject::list, subject::remove_all))
+        .routes(routes!(get::get, put::put, remove::remove))
+        .routes(routes!(lock::lock, unlock::unlock))
+        .routes(routes!(touch::touch))
+        .routes(routes!(rotate::rotate))
+        .routes(routes!(admin::plugins))
+        .routes(routes!(admin::stores))
+        .routes(routes!(admin::healthz))
+        .routes(routes!(admin::readyz))
+        .routes(routes!(admin::metrics))
+        .routes(routes!(admin::openapi))
+        .split_for_parts();
+    (router, openapi::complete(document))
+}
+
+async fn no_such_route() -> Problem {
+    Problem::new(Kind::RouteNotFound, "no route has this path; `/openapi.json` lists them")
+}
+
+async fn no_such_method(method: Method) -> Problem {
+    let detail = format!("the resource has no method `{method}`; the header `Allow` lists those it has");
+    Problem::new(Kind::MethodNotAllowed, detail)
+}

@@ -1,0 +1,62 @@
+//! `POST /v1/{app}/sessions/{id}/rotate`: the same session under a new ID.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+
+use super::{
+    super::{
+        answer::{self, Id},
+        headers,
+        openapi::{IdInHeader, LockInHeader, SessionInPath},
+        problem::{Problem, ProblemBody},
+        query::{Nothing, Query},
+        shared::Shared,
+        target::Session,
+    },
+    refused,
+};
+use crate::sessions::RotateOutcome;
+
+/// Give a session a new ID
+///
+/// As after a login, so that an ID that was known before is worth nothing after. The old ID is gone at once; payload,
+/// version and lock stay.
+#[utoipa::path(
+    post,
+    path = "/v1/{app}/sessions/{id}/rotate",
+    operation_id = "rotateSession",
+    tag = "sessions",
+    params(SessionInPath, IdInHeader, LockInHeader),
+    responses(
+        (status = 200, description = "The new ID", body = Id),
+        (status = 404, description = "No such session", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "The lock is held under another lock id", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 423, description = "Somebody holds the lock", body = ProblemBody,
+            content_type = "application/problem+json", headers(
+            ("Session-Lock-Age" = u64, description = "For how many seconds"),
+            ("Session-Lock" = u32, description = "Under which lock id"),
+            ("Retry-After" = u64, description = "When to try again, in seconds"),
+        )),
+        (status = 501, description = "The provider cannot rename", body = ProblemBody,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn rotate(
+    State(shared): State<Arc<Shared>>,
+    Session(key): Session,
+    Query(Nothing {}): Query<Nothing>,
+    request: HeaderMap,
+) -> Result<Response, Problem> {
+    let lock_id = headers::session_lock(&request)?;
+    match shared.service.rotate(&key, lock_id).await? {
+        RotateOutcome::Done(key) => Ok(answer::json(StatusCode::OK, Id { id: key.id().to_owned() })),
+        RotateOutcome::Missing => Err(Problem::missing()),
+        RotateOutcome::Locked(lock) => Err(refused(lock, lock_id)),
+    }
+}

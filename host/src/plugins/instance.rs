@@ -1,0 +1,112 @@
+//! One instance of a component in a wasmtime store of its own, with its limits.
+
+use std::time::Duration;
+
+use wasmtime::{ResourceLimiter, Store, UpdateDeadline, component::InstancePre};
+use wasmtime_wasi::{WasiCtxView, WasiView};
+
+use super::{PluginFailure, engine::TICK};
+use crate::{
+    capabilities::{GuestContext, GuestSetup, GuestView},
+    config::Limits,
+};
+
+/// The most elements that an instance's tables may have together.
+const MAX_TABLE_ELEMENTS: usize = 100_000;
+
+/// The data of one wasmtime store.
+pub(super) struct InstanceState {
+    pub(super) guest: GuestContext,
+    pub(super) limiter: Limiter,
+}
+
+impl WasiView for InstanceState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.guest.ctx()
+    }
+}
+
+impl GuestView for InstanceState {
+    fn guest(&mut self) -> &mut GuestContext {
+        &mut self.guest
+    }
+}
+
+/// Counts what an instance uses and remembers which limit it hit.
+pub(super) struct Limiter {
+    limits: Limits,
+    /// Epochs during which the present call may still run code. An epoch that passes while the guest waits in the host
+    /// is counted once at most, so that waiting is not billed as computing.
+    ticks_left: u64,
+    hit: Option<Hit>,
+}
+
+/// A limit that was hit.
+#[derive(Debug, Clone, Copy)]
+enum Hit {
+    Cpu,
+    Memory,
+}
+
+impl Limiter {
+    fn ticks(cpu: Duration) -> u64 {
+        let ticks = cpu.as_millis().div_ceil(TICK.as_millis());
+        // One more, because the first epoch may end right after the call began.
+        u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1)
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if desired <= self.limits.memory {
+            return Ok(true);
+        }
+        self.hit = Some(Hit::Memory);
+        Err(wasmtime::Error::msg("memory limit reached"))
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= MAX_TABLE_ELEMENTS)
+    }
+}
+
+/// Makes a store with limits for one instance.
+pub(super) fn new_store(
+    pre: &InstancePre<InstanceState>,
+    setup: GuestSetup,
+    limits: Limits,
+    waits: bool,
+) -> Store<InstanceState> {
+    let limiter = Limiter { limits, ticks_left: 0, hit: None };
+    let mut store = Store::new(pre.engine(), InstanceState { guest: GuestContext::new(setup), limiter });
+    store.limiter(|state| &mut state.limiter);
+    store.epoch_deadline_callback(move |mut context| {
+        let limiter = &mut context.data_mut().limiter;
+        limiter.ticks_left = limiter.ticks_left.saturating_sub(1);
+        if limiter.ticks_left == 0 {
+            limiter.hit = Some(Hit::Cpu);
+            return Ok(UpdateDeadline::Interrupt);
+        }
+        // On a fiber the other tasks of the thread get a turn at each epoch.
+        Ok(if waits { UpdateDeadline::Yield(1) } else { UpdateDeadline::Continue(1) })
+    });
+    store
+}
+
+/// Gives the next call its CPU time.
+pub(super) fn arm(store: &mut Store<InstanceState>) {
+    let limiter = &mut store.data_mut().limiter;
+    limiter.ticks_left = Limiter::ticks(limiter.limits.cpu);
+    limiter.hit = None;
+    store.set_epoch_deadline(1);
+}
+
+/// What a failed call died of.
+pub(super) fn failure(store: &Store<InstanceState>, operation: &'static str, error: &wasmtime::Error) -> PluginFailure {
+    let limiter = &store.data().limiter;
+    match limiter.hit {
+        Some(Hit::Cpu) => PluginFailure::Cpu { operation, limit: limiter.limits.cpu },
+        Some(Hit::Memory) => PluginFailure::Memory { operation, limit: limiter.limits.memory },
+        None => PluginFailure::Trap { operation, reason: error.root_cause().to_string() },
+    }
+}

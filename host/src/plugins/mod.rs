@@ -1,0 +1,28 @@
+//! The plugin runtime: finds components, checks them, and calls them in pooled instances under limits.
+//!
+//! The session service calls it; it calls the capabilities. It knows nothing of protocols, and of sessions only the
+//! words of the contract that it carries over the boundary.
+
+mod cache;
+mod component;
+mod directory;
+mod engine;
+mod error;
+mod id_manager;
+mod instance;
+mod plugin;
+mod pool;
+mod provider;
+mod runtime;
+mod status;
+
+pub use component::{Description, Kind, LoadError, LoadFailure};
+pub use directory::{FindError, PluginDirectory};
+pub use error::{PluginError, PluginFailure};
+pub use id_manager::{IdManager, IdManagerInfo, MAX_ID_CHARACTERS, MIN_ENTROPY_BITS};
+pub use plugin::Plugin;
+pub use provider::{CallError, INDEX, Provider, RENAME, SCAN};
+pub use runtime::Runtime;
+pub use status::{PluginLimits, PluginStatus};
+
+pub use crate::capabilities::ExpirySink;

@@ -1,0 +1,201 @@
+//! A loaded plugin: compiled, linked to what it was granted, ready to be instantiated for any store.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
+
+use wasmtime::{
+    Engine, Store,
+    component::{
+        Component, ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Linker, Lower, TypedFunc,
+    },
+};
+
+use super::{
+    CallError, Description, IdManager, Kind, LoadError, LoadFailure, PluginLimits, PluginStatus, Provider,
+    component::Recognised, instance::InstanceState, pool::Counters,
+};
+use crate::{
+    capabilities::{CONTRACT_PACKAGE, CONTRACT_VERSION, GuestSetup, LogBudget, kv::Kv, link},
+    clock::Clock,
+    config::{Grants, Limits},
+};
+
+/// What all pools of a plugin share.
+pub(super) struct Code {
+    pub(super) description: Description,
+    component: Component,
+    pub(super) pre: InstancePre<InstanceState>,
+    /// Whether a call may wait for something outside the host; decided from the imports alone.
+    pub(super) waits: bool,
+    pub(super) limits: Limits,
+    pub(super) counters: Counters,
+}
+
+impl Code {
+    /// The plugin's name.
+    pub(super) fn name(&self) -> &str {
+        &self.description.name
+    }
+
+    /// Whether an interface of the contract is exported.
+    pub(super) fn exports(&self, interface: &str) -> bool {
+        self.interface(interface).is_some()
+    }
+
+    fn interface(&self, interface: &str) -> Option<ComponentExportIndex> {
+        self.component.get_export_index(None, format!("{CONTRACT_PACKAGE}/{interface}@{CONTRACT_VERSION}").as_str())
+    }
+
+    /// A function of an exported interface, with its type checked.
+    pub(super) fn function<P, R>(
+        &self,
+        store: &mut Store<InstanceState>,
+        instance: &Instance,
+        interface: &str,
+        name: &str,
+    ) -> wasmtime::Result<TypedFunc<P, R>>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentNamedList + Lift,
+    {
+        self.interface(interface)
+            .and_then(|interface| self.component.get_export_index(Some(&interface), name))
+            .and_then(|index| instance.get_func(&mut *store, index))
+            .ok_or_else(|| wasmtime::Error::msg(format!("it does not export `{interface}.{name}`")))?
+            .typed(&*store)
+            .map_err(|error| error.context(format!("`{interface}.{name}` has another type than in the contract")))
+    }
+}
+
+impl Code {
+    /// A function of an interface that need not be exported.
+    pub(super) fn optional_function<P, R>(
+        &self,
+        store: &mut Store<InstanceState>,
+        instance: &Instance,
+        interface: &str,
+        name: &str,
+    ) -> wasmtime::Result<Option<TypedFunc<P, R>>>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentNamedList + Lift,
+    {
+        if self.exports(interface) { self.function(store, instance, interface, name).map(Some) } else { Ok(None) }
+    }
+}
+
+/// A component that was read, recognised, checked against its grants and compiled. Cheap to clone.
+#[derive(Clone)]
+pub struct Plugin {
+    code: Arc<Code>,
+    grants: Arc<Grants>,
+    log_budget: Arc<LogBudget>,
+    clock: Clock,
+    kv: Kv,
+}
+
+impl Plugin {
+    /// Links a component to what it imports.
+    pub(super) fn link(
+        engine: &Engine,
+        recognised: Recognised,
+        grants: Grants,
+        limits: Limits,
+        clock: Clock,
+        kv: Kv,
+    ) -> Result<Self, LoadError> {
+        let Recognised { component, description } = recognised;
+        let load_error = |why: LoadFailure| LoadError { file: description.file.clone(), why };
+        let mut linker = Linker::new(engine);
+        let linked = link(&mut linker, description.imports.iter().map(String::as_str), &grants)
+            .map_err(|error| load_error(LoadFailure::WrongType(format!("{error:#}"))))?
+            .map_err(|error| load_error(error.into()))?;
+        let pre = linker
+            .instantiate_pre(&component)
+            .map_err(|error| load_error(LoadFailure::WrongType(format!("{error:#}"))))?;
+        let limits = grants.limits.unwrap_or(limits);
+        let code = Code { component, pre, waits: linked.waits, limits, counters: Counters::default(), description };
+        Ok(Self { code: Arc::new(code), grants: Arc::new(grants), log_budget: Arc::default(), clock, kv })
+    }
+
+    /// The plugin's name: its file name without the extension.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.code.name()
+    }
+
+    /// What the file says of itself.
+    #[must_use]
+    pub fn description(&self) -> &Description {
+        &self.code.description
+    }
+
+    /// Whether it keeps sessions.
+    #[must_use]
+    pub fn is_provider(&self) -> bool {
+        self.description().kinds.contains(&Kind::Provider)
+    }
+
+    /// Whether it makes session IDs.
+    #[must_use]
+    pub fn is_id_manager(&self) -> bool {
+        self.description().kinds.contains(&Kind::IdManager)
+    }
+
+    /// What an operator is told of it.
+    #[must_use]
+    pub fn status(&self) -> PluginStatus {
+        let Code { description, limits, counters, .. } = &*self.code;
+        PluginStatus {
+            name: description.name.clone(),
+            file: description.file.display().to_string(),
+            digest: description.digest.clone(),
+            kind: description.kinds_text(),
+            state: "loaded".to_owned(),
+            imports: description.imports.clone(),
+            size: description.size,
+            limits: PluginLimits::from(*limits),
+            calls: counters.calls.load(Ordering::Relaxed),
+            failures: counters.failures.load(Ordering::Relaxed),
+            replaced: counters.replaced.load(Ordering::Relaxed),
+            instances: counters.instances.load(Ordering::Relaxed),
+        }
+    }
+
+    /// A provider for a store. One instance is initialized at once, to see that it can be.
+    pub async fn provider(&self, store: &str, settings: &BTreeMap<String, String>) -> Result<Provider, CallError> {
+        Provider::open(self.code.clone(), store, self.setup(store, settings)).await
+    }
+
+    /// A generator for a store. One instance is initialized at once, to see that it can be.
+    pub async fn id_manager(&self, store: &str, settings: &BTreeMap<String, String>) -> Result<IdManager, CallError> {
+        IdManager::open(self.code.clone(), store, self.setup(store, settings)).await
+    }
+
+    /// A generator that is taken as it is, and whose IDs are passed on as they come, wrong ones too: for the conformance
+    /// kit, which judges both itself.
+    pub async fn unchecked_id_manager(
+        &self,
+        store: &str,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<IdManager, CallError> {
+        IdManager::open_unchecked(self.code.clone(), store, self.setup(store, settings)).await
+    }
+
+    /// What the instances for a store have in common. A store's settings come on top of the plugin's.
+    fn setup(&self, store: &str, settings: &BTreeMap<String, String>) -> GuestSetup {
+        let mut all = self.grants.settings.clone();
+        all.extend(settings.clone());
+        GuestSetup {
+            plugin: self.name().into(),
+            own_bucket: format!("store:{store}/{}", self.name()).into(),
+            granted_buckets: self.grants.kv.clone().into(),
+            settings: Arc::new(all),
+            log_budget: self.log_budget.clone(),
+            clock: self.clock.clone(),
+            kv: self.kv.clone(),
+        }
+    }
+}

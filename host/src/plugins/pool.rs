@@ -1,0 +1,306 @@
+//! Instances of one component for one store, taken out for a call and put back after it.
+//!
+//! A call that fails costs its instance: wasmtime allows no further call into a store after a trap, and a component
+//! that broke the contract is not asked again in the same state. The next call makes a new one, which takes
+//! microseconds.
+
+use std::{
+    future::Future,
+    ops::{Deref, DerefMut},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
+use wasmtime::{
+    Store,
+    component::{ComponentNamedList, Instance, Lift, Lower, ResourceTableError, TypedFunc},
+};
+
+use super::{
+    CallError, PluginError, PluginFailure,
+    instance::{self, InstanceState},
+    plugin::Code,
+};
+use crate::{
+    capabilities::{GuestContext, GuestSetup, Nonsense, bindings::types},
+    contract::StoreError,
+};
+
+/// What `initialize` of every kind of component takes: the store's name and the settings.
+pub(super) type InitializeParams = (Arc<str>, Vec<(String, String)>);
+
+/// What most functions of the contract answer.
+pub(super) type Answer<T> = (Result<T, types::Error>,);
+
+/// The exports of a kind of component, found once per instance.
+pub(super) trait Exports: Copy + Send + Sync + 'static {
+    /// What `initialize` answers.
+    type Info: Lift + Send + Sync + 'static;
+
+    /// Finds them in an instance.
+    fn find(code: &Code, store: &mut Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self>;
+
+    /// The function that every instance is given first.
+    fn initialize(&self) -> TypedFunc<InitializeParams, Answer<Self::Info>>;
+}
+
+/// Calls of one plugin, over all its pools.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) calls: AtomicU64,
+    pub(super) failures: AtomicU64,
+    pub(super) replaced: AtomicU64,
+    pub(super) instances: AtomicUsize,
+}
+
+/// The instances.
+pub(super) struct Pool<E> {
+    code: Arc<Code>,
+    store_name: Arc<str>,
+    setup: GuestSetup,
+    /// Last in, first out: the instance whose memory is still in the CPU's caches serves next.
+    idle: Mutex<Vec<Box<Live<E>>>>,
+    permits: Semaphore,
+}
+
+/// An instance and its exports.
+struct Live<E> {
+    store: Store<InstanceState>,
+    exports: E,
+    code: Arc<Code>,
+}
+
+impl<E> Drop for Live<E> {
+    fn drop(&mut self) {
+        self.code.counters.instances.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl<E: Exports> Pool<E> {
+    /// A pool with its first instance, and what that said of itself. Fails where the component cannot be used.
+    pub(super) async fn open(
+        code: Arc<Code>,
+        store_name: &str,
+        setup: GuestSetup,
+    ) -> Result<(Self, E::Info), CallError> {
+        let permits = Semaphore::new(code.limits.instances);
+        let pool = Self { code, store_name: store_name.into(), setup, idle: Mutex::default(), permits };
+        let (live, info) = pool.make().await?;
+        pool.idle.lock().push(Box::new(live));
+        Ok((pool, info))
+    }
+
+    /// The plugin's code.
+    pub(super) fn code(&self) -> &Arc<Code> {
+        &self.code
+    }
+
+    /// From now on serves with at most this many instances.
+    pub(super) fn restrict_to(&self, instances: usize) {
+        self.permits.forget_permits(self.code.limits.instances.saturating_sub(instances));
+    }
+
+    /// Calls a function that answers with a result.
+    ///
+    /// `params` puts what the component is to own into its handle table; `outcome` takes out what it answered.
+    pub(super) async fn call<P, R, O>(
+        &self,
+        operation: &'static str,
+        function: impl FnOnce(&E) -> TypedFunc<P, Answer<R>>,
+        params: impl FnOnce(&mut GuestContext) -> Result<P, ResourceTableError>,
+        outcome: impl FnOnce(&mut GuestContext, R) -> Result<O, Nonsense>,
+    ) -> Result<O, CallError>
+    where
+        P: ComponentNamedList + Lower + Send + Sync + 'static,
+        R: Lift + Send + Sync + 'static,
+    {
+        self.call_plain(operation, function, params, |guest, answer| match answer {
+            Ok(answer) => outcome(guest, answer).map(Ok),
+            Err(error) => Ok(Err(StoreError::from(error))),
+        })
+        .await?
+        .map_err(CallError::from)
+    }
+
+    /// Calls a function of an optional interface, which must be there.
+    pub(super) async fn call_optional<P, R, O>(
+        &self,
+        operation: &'static str,
+        function: impl FnOnce(&E) -> Option<TypedFunc<P, Answer<R>>>,
+        params: impl FnOnce(&mut GuestContext) -> Result<P, ResourceTableError>,
+        outcome: impl FnOnce(&mut GuestContext, R) -> Result<O, Nonsense>,
+    ) -> Result<O, CallError>
+    where
+        P: ComponentNamedList + Lower + Send + Sync + 'static,
+        R: Lift + Send + Sync + 'static,
+    {
+        let taken = self.take_out().await?;
+        let Some(function) = function(&taken.exports) else {
+            taken.put_back(self);
+            let what = format!("`{operation}` was called, which it does not export");
+            return Err(CallError::Store(StoreError::Other(what)));
+        };
+        self.call_in(taken, operation, function, params, |guest, answer| match answer {
+            Ok(answer) => outcome(guest, answer).map(Ok),
+            Err(error) => Ok(Err(StoreError::from(error))),
+        })
+        .await?
+        .map_err(CallError::from)
+    }
+
+    /// Calls a function that answers with a value.
+    pub(super) async fn call_plain<P, R, O>(
+        &self,
+        operation: &'static str,
+        function: impl FnOnce(&E) -> TypedFunc<P, (R,)>,
+        params: impl FnOnce(&mut GuestContext) -> Result<P, ResourceTableError>,
+        outcome: impl FnOnce(&mut GuestContext, R) -> Result<O, Nonsense>,
+    ) -> Result<O, CallError>
+    where
+        P: ComponentNamedList + Lower + Send + Sync + 'static,
+        R: Lift + Send + Sync + 'static,
+    {
+        let taken = self.take_out().await?;
+        let function = function(&taken.exports);
+        self.call_in(taken, operation, function, params, outcome).await
+    }
+
+    /// Calls a function in an instance, and puts the instance back if all went well.
+    async fn call_in<P, R, O>(
+        &self,
+        mut taken: Taken<'_, E>,
+        operation: &'static str,
+        function: TypedFunc<P, (R,)>,
+        params: impl FnOnce(&mut GuestContext) -> Result<P, ResourceTableError>,
+        outcome: impl FnOnce(&mut GuestContext, R) -> Result<O, Nonsense>,
+    ) -> Result<O, CallError>
+    where
+        P: ComponentNamedList + Lower + Send + Sync + 'static,
+        R: Lift + Send + Sync + 'static,
+    {
+        self.code.counters.calls.fetch_add(1, Ordering::Relaxed);
+        let params = params(&mut taken.store.data_mut().guest)
+            .map_err(|error| self.failed(PluginFailure::Nonsense { operation, what: error.to_string() }))?;
+        let (answer,) = self.run(operation, &mut taken.store, function, params).await?;
+        let outcome = outcome(&mut taken.store.data_mut().guest, answer)
+            .map_err(|nonsense| self.failed(PluginFailure::Nonsense { operation, what: nonsense.0 }))?;
+        taken.put_back(self);
+        Ok(outcome)
+    }
+
+    /// Runs code of the component: inline if it never waits, on a fiber if it may.
+    async fn run<P, R>(
+        &self,
+        operation: &'static str,
+        store: &mut Store<InstanceState>,
+        function: TypedFunc<P, R>,
+        params: P,
+    ) -> Result<R, CallError>
+    where
+        P: ComponentNamedList + Lower + Send + Sync + 'static,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        instance::arm(store);
+        let answer = if self.code.waits {
+            self.within_deadline(operation, function.call_async(&mut *store, params)).await?
+        } else {
+            function.call(&mut *store, params)
+        };
+        answer.map_err(|error| {
+            tracing::debug!(plugin = %self.code.name(), operation, "{error:?}");
+            self.failed(instance::failure(store, operation, &error))
+        })
+    }
+
+    async fn within_deadline<T>(&self, operation: &'static str, call: impl Future<Output = T>) -> Result<T, CallError> {
+        let limit = self.code.limits.deadline;
+        timeout(limit, call).await.map_err(|_| self.failed(PluginFailure::Deadline { operation, limit }))
+    }
+
+    /// An instance, from the idle ones or new.
+    async fn take_out(&self) -> Result<Taken<'_, E>, CallError> {
+        let permit = match self.permits.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => match timeout(self.code.limits.deadline, self.permits.acquire()).await {
+                Ok(Ok(permit)) => permit,
+                _ => return Err(self.failed(PluginFailure::Saturated { limit: self.code.limits.instances })),
+            },
+        };
+        let idle = self.idle.lock().pop();
+        let live = match idle {
+            Some(live) => live,
+            None => Box::new(self.make().await?.0),
+        };
+        Ok(Taken { live, replaced: CountsAsReplaced(&self.code.counters), _permit: permit })
+    }
+
+    /// A new instance, initialized.
+    async fn make(&self) -> Result<(Live<E>, E::Info), CallError> {
+        let mut store = instance::new_store(&self.code.pre, self.setup.clone(), self.code.limits, self.code.waits);
+        instance::arm(&mut store);
+        let instance = if self.code.waits {
+            self.within_deadline("instantiate", self.code.pre.instantiate_async(&mut store)).await?
+        } else {
+            self.code.pre.instantiate(&mut store)
+        };
+        let exports = instance
+            .and_then(|instance| E::find(&self.code, &mut store, &instance))
+            .map_err(|error| self.failed(PluginFailure::Instantiate { reason: format!("{error:#}") }))?;
+        self.code.counters.instances.fetch_add(1, Ordering::Relaxed);
+        let mut live = Live { store, exports, code: self.code.clone() };
+        let settings = self.setup.settings.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let params = (self.store_name.clone(), settings);
+        let (info,) = self.run("initialize", &mut live.store, exports.initialize(), params).await?;
+        Ok((live, info.map_err(StoreError::from)?))
+    }
+
+    fn failed(&self, failure: PluginFailure) -> CallError {
+        self.code.counters.failures.fetch_add(1, Ordering::Relaxed);
+        CallError::Plugin(PluginError { plugin: self.code.name().to_owned(), failure })
+    }
+}
+
+/// An instance that was taken out. Dropped without [`Taken::put_back`], it is gone: its call failed or was given up.
+struct Taken<'a, E: Exports> {
+    live: Box<Live<E>>,
+    replaced: CountsAsReplaced<'a>,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl<E: Exports> Taken<'_, E> {
+    fn put_back(self, pool: &Pool<E>) {
+        let Self { live, replaced, _permit } = self;
+        std::mem::forget(replaced);
+        pool.idle.lock().push(live);
+    }
+}
+
+impl<E: Exports> Deref for Taken<'_, E> {
+    type Target = Live<E>;
+
+    fn deref(&self) -> &Live<E> {
+        &self.live
+    }
+}
+
+impl<E: Exports> DerefMut for Taken<'_, E> {
+    fn deref_mut(&mut self) -> &mut Live<E> {
+        &mut self.live
+    }
+}
+
+/// Counts an instance as replaced when it is dropped with it.
+struct CountsAsReplaced<'a>(&'a Counters);
+
+impl Drop for CountsAsReplaced<'_> {
+    fn drop(&mut self) {
+        self.0.replaced.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,398 @@
+//! A session store behind a component: the operations of the contract as calls.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use wasmtime::{
+    Store,
+    component::{ComponentType, Instance, Lift, Lower, TypedFunc},
+};
+
+use super::{
+    PluginError,
+    instance::InstanceState,
+    plugin::Code,
+    pool::{Answer, Exports, InitializeParams, Pool},
+};
+use crate::{
+    capabilities::{ExpirySink, GuestSetup, bindings::types, convert},
+    contract::{
+        Condition, GetExclusiveOutcome, GetOutcome, ReleaseOutcome, RemoveOutcome, RenameOutcome, ResetOutcome,
+        SessionData, SessionKey, SessionPage, SetOutcome, StoreError,
+    },
+};
+
+/// Why a call did not end in an outcome.
+#[derive(Debug, Clone, Error)]
+pub enum CallError {
+    /// The component failed.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// The component worked and answered with an error of the contract.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A key on its way into a component: the two texts are shared until wasmtime copies them into its memory.
+#[derive(ComponentType, Lower, Clone)]
+#[component(record)]
+struct Key {
+    application: Arc<str>,
+    id: Arc<str>,
+}
+
+impl From<&SessionKey> for Key {
+    fn from(key: &SessionKey) -> Self {
+        let (application, id) = key.parts();
+        Self { application, id }
+    }
+}
+
+/// How many instances may serve, as the component says in `initialize`.
+#[derive(ComponentType, Lift, Debug, Clone, Copy)]
+#[component(variant)]
+enum Instancing {
+    #[component(name = "any")]
+    Any,
+    #[component(name = "single")]
+    Single,
+    #[component(name = "sharded")]
+    Sharded(u32),
+}
+
+/// What a provider says of itself.
+#[derive(ComponentType, Lift, Debug, Clone)]
+#[component(record)]
+struct Info {
+    name: String,
+    instancing: Instancing,
+}
+
+type GetParams = (Key,);
+type SetParams = (Key, types::SessionData, Option<u32>, types::Condition, bool);
+type RemoveParams = (Key, Option<u32>, bool);
+type RenameParams = (Arc<str>, Arc<str>, String, Option<u32>);
+type ListParams = (String, String, Option<String>, u32);
+type ScanParams = (Option<String>, Option<String>, u32);
+
+/// The functions of one instance.
+#[derive(Clone, Copy)]
+struct Functions {
+    initialize: TypedFunc<InitializeParams, Answer<Info>>,
+    create_new_data: TypedFunc<(u32,), Answer<types::SessionData>>,
+    create_uninitialized: TypedFunc<(Key, types::SessionData), Answer<()>>,
+    get: TypedFunc<GetParams, Answer<types::GetOutcome>>,
+    peek: TypedFunc<GetParams, Answer<types::GetOutcome>>,
+    get_exclusive: TypedFunc<GetParams, Answer<types::GetExclusiveOutcome>>,
+    set_and_release: TypedFunc<SetParams, Answer<types::SetOutcome>>,
+    release_exclusive: TypedFunc<(Key, u32), Answer<types::ReleaseOutcome>>,
+    remove: TypedFunc<RemoveParams, Answer<types::RemoveOutcome>>,
+    reset_timeout: TypedFunc<GetParams, Answer<types::ResetOutcome>>,
+    sweep: TypedFunc<(u32,), Answer<bool>>,
+    rename: Option<TypedFunc<RenameParams, Answer<types::RenameOutcome>>>,
+    list: Option<TypedFunc<ListParams, Answer<types::SessionPage>>>,
+    scan: Option<TypedFunc<ScanParams, Answer<types::SessionPage>>>,
+}
+
+impl Exports for Functions {
+    type Info = Info;
+
+    fn find(code: &Code, store: &mut Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self> {
+        const PROVIDER: &str = "provider";
+        Ok(Self {
+            initialize: code.function(store, instance, PROVIDER, "initialize")?,
+            create_new_data: code.function(store, instance, PROVIDER, "create-new-data")?,
+            create_uninitialized: code.function(store, instance, PROVIDER, "create-uninitialized")?,
+            get: code.function(store, instance, PROVIDER, "get")?,
+            peek: code.function(store, instance, PROVIDER, "peek")?,
+            get_exclusive: code.function(store, instance, PROVIDER, "get-exclusive")?,
+            set_and_release: code.function(store, instance, PROVIDER, "set-and-release")?,
+            release_exclusive: code.function(store, instance, PROVIDER, "release-exclusive")?,
+            remove: code.function(store, instance, PROVIDER, "remove")?,
+            reset_timeout: code.function(store, instance, PROVIDER, "reset-timeout")?,
+            sweep: code.function(store, instance, PROVIDER, "sweep")?,
+            rename: code.optional_function(store, instance, RENAME, "rename")?,
+            list: code.optional_function(store, instance, INDEX, "list")?,
+            scan: code.optional_function(store, instance, SCAN, "scan")?,
+        })
+    }
+
+    fn initialize(&self) -> TypedFunc<InitializeParams, Answer<Info>> {
+        self.initialize
+    }
+}
+
+/// The optional interface behind [`Provider::rename`].
+pub const RENAME: &str = "session-rename";
+
+/// The optional interface behind [`Provider::list`].
+pub const INDEX: &str = "session-index";
+
+/// The optional interface behind [`Provider::scan`].
+pub const SCAN: &str = "session-scan";
+
+/// A provider for one store, over a pool of instances of its component. Cheap to clone.
+///
+/// Lock ids go in as plain numbers, so that the conformance kit can pass wrong ones.
+#[derive(Clone)]
+pub struct Provider {
+    pool: Arc<Pool<Functions>>,
+    name: Arc<str>,
+    /// Whether sessions live in the memory of its only instance.
+    single: bool,
+}
+
+impl Provider {
+    pub(super) async fn open(code: Arc<Code>, store: &str, setup: GuestSetup) -> Result<Self, CallError> {
+        let (pool, info) = Pool::<Functions>::open(code, store, setup).await?;
+        match info.instancing {
+            Instancing::Any => {}
+            Instancing::Single => pool.restrict_to(1),
+            Instancing::Sharded(shards) => {
+                return Err(CallError::Store(StoreError::InvalidArgument(format!(
+                    "plugin `{}` wants {shards} shards, which this version of the host does not offer; let it answer \
+                     `any` or `single` in `initialize`",
+                    info.name
+                ))));
+            }
+        }
+        let single = matches!(info.instancing, Instancing::Single);
+        Ok(Self { pool: Arc::new(pool), name: info.name.into(), single })
+    }
+
+    /// What the provider calls itself.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The plugin's name: its file name without the extension.
+    #[must_use]
+    pub fn plugin(&self) -> &str {
+        self.pool.code().name()
+    }
+
+    /// Fresh, empty data.
+    pub async fn create_new_data(&self, idle_timeout: u32) -> Result<SessionData, CallError> {
+        self.pool
+            .call(
+                "create-new-data",
+                |functions| functions.create_new_data,
+                |_| Ok((idle_timeout,)),
+                |guest, data| convert::data(guest.table(), data),
+            )
+            .await
+    }
+
+    /// Inserts an item flagged uninitialized, unless there is one.
+    pub async fn create_uninitialized(&self, key: &SessionKey, data: SessionData) -> Result<(), CallError> {
+        self.pool
+            .call(
+                "create-uninitialized",
+                |functions| functions.create_uninitialized,
+                |guest| Ok((Key::from(key), convert::guest_data(guest.table(), data)?)),
+                |_, ()| Ok(()),
+            )
+            .await
+    }
+
+    /// Reads an item.
+    pub async fn get(&self, key: &SessionKey) -> Result<GetOutcome, CallError> {
+        self.pool
+            .call(
+                "get",
+                |functions| functions.get,
+                |_| Ok((Key::from(key),)),
+                |guest, outcome| convert::get_outcome(guest.table(), outcome),
+            )
+            .await
+    }
+
+    /// Reads an item and changes nothing.
+    pub async fn peek(&self, key: &SessionKey) -> Result<GetOutcome, CallError> {
+        self.pool
+            .call(
+                "peek",
+                |functions| functions.peek,
+                |_| Ok((Key::from(key),)),
+                |guest, outcome| convert::get_outcome(guest.table(), outcome),
+            )
+            .await
+    }
+
+    /// Reads an item and takes its lock.
+    pub async fn get_exclusive(&self, key: &SessionKey) -> Result<GetExclusiveOutcome, CallError> {
+        self.pool
+            .call(
+                "get-exclusive",
+                |functions| functions.get_exclusive,
+                |_| Ok((Key::from(key),)),
+                |guest, outcome| convert::get_exclusive_outcome(guest.table(), outcome),
+            )
+            .await
+    }
+
+    /// Stores an item and unlocks it, or with `keep_lock` leaves a held lock in place.
+    pub async fn set_and_release(
+        &self,
+        key: &SessionKey,
+        data: SessionData,
+        lock_id: Option<u32>,
+        condition: Condition,
+        keep_lock: bool,
+    ) -> Result<SetOutcome, CallError> {
+        self.pool
+            .call(
+                "set-and-release",
+                |functions| functions.set_and_release,
+                |guest| {
+                    let data = convert::guest_data(guest.table(), data)?;
+                    Ok((Key::from(key), data, lock_id, condition.into(), keep_lock))
+                },
+                |_, outcome| convert::set_outcome(outcome),
+            )
+            .await
+    }
+
+    /// Unlocks an item.
+    pub async fn release_exclusive(&self, key: &SessionKey, lock_id: u32) -> Result<ReleaseOutcome, CallError> {
+        self.pool
+            .call(
+                "release-exclusive",
+                |functions| functions.release_exclusive,
+                |_| Ok((Key::from(key), lock_id)),
+                |_, outcome| convert::release_outcome(outcome),
+            )
+            .await
+    }
+
+    /// Deletes an item; with `want_item` the outcome carries what it was.
+    pub async fn remove(
+        &self,
+        key: &SessionKey,
+        lock_id: Option<u32>,
+        want_item: bool,
+    ) -> Result<RemoveOutcome, CallError> {
+        self.pool
+            .call(
+                "remove",
+                |functions| functions.remove,
+                |_| Ok((Key::from(key), lock_id, want_item)),
+                |guest, outcome| convert::remove_outcome(guest.table(), outcome),
+            )
+            .await
+    }
+
+    /// Slides the expiry.
+    pub async fn reset_timeout(&self, key: &SessionKey) -> Result<ResetOutcome, CallError> {
+        self.pool
+            .call(
+                "reset-timeout",
+                |functions| functions.reset_timeout,
+                |_| Ok((Key::from(key),)),
+                |_, outcome| Ok(outcome.into()),
+            )
+            .await
+    }
+
+    /// Has up to `limit` expired sessions reported to `sink` and deleted; whether there may be more.
+    pub async fn sweep(&self, limit: u32, sink: Arc<dyn ExpirySink>) -> Result<bool, CallError> {
+        self.pool
+            .call(
+                "sweep",
+                |functions| functions.sweep,
+                |guest| {
+                    guest.set_expiry_sink(Some(sink));
+                    Ok((limit,))
+                },
+                |guest, more| {
+                    guest.set_expiry_sink(None);
+                    Ok(more)
+                },
+            )
+            .await
+    }
+
+    /// The optional `session-rename`. Ask [`Provider::can_rename`] first.
+    pub async fn rename(
+        &self,
+        key: &SessionKey,
+        new_id: &str,
+        lock_id: Option<u32>,
+    ) -> Result<RenameOutcome, CallError> {
+        let (application, id) = key.parts();
+        self.pool
+            .call_optional(
+                "rename",
+                |functions| functions.rename,
+                |_| Ok((application, id, new_id.to_owned(), lock_id)),
+                |_, outcome| convert::rename_outcome(outcome),
+            )
+            .await
+    }
+
+    /// The optional `session-index`. Ask [`Provider::can_list`] first.
+    pub async fn list(
+        &self,
+        application: &str,
+        subject: &str,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<SessionPage, CallError> {
+        self.pool
+            .call_optional(
+                "list",
+                |functions| functions.list,
+                |_| Ok((application.to_owned(), subject.to_owned(), cursor.map(str::to_owned), limit)),
+                |_, page| convert::page(page),
+            )
+            .await
+    }
+
+    /// The optional `session-scan`. Ask [`Provider::can_scan`] first.
+    pub async fn scan(
+        &self,
+        application: Option<&str>,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<SessionPage, CallError> {
+        self.pool
+            .call_optional(
+                "scan",
+                |functions| functions.scan,
+                |_| Ok((application.map(str::to_owned), cursor.map(str::to_owned), limit)),
+                |_, page| convert::page(page),
+            )
+            .await
+    }
+
+    /// Whether it exports `session-rename`.
+    #[must_use]
+    pub fn can_rename(&self) -> bool {
+        self.pool.code().exports(RENAME)
+    }
+
+    /// Whether it exports `session-index`.
+    #[must_use]
+    pub fn can_list(&self) -> bool {
+        self.pool.code().exports(INDEX)
+    }
+
+    /// Whether it exports `session-scan`.
+    #[must_use]
+    pub fn can_scan(&self) -> bool {
+        self.pool.code().exports(SCAN)
+    }
+
+    /// Whether it keeps sessions in its own memory, and so serves with one instance only.
+    #[must_use]
+    pub fn keeps_sessions_in_memory(&self) -> bool {
+        self.single
+    }
+
+    /// Whether a call may wait for something outside the host, by its imports.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.pool.code().waits
+    }
+}

@@ -1,0 +1,14 @@
+//! The session service: which store a session belongs to, IDs, waiting for locks, sweeping and events.
+//!
+//! Front ends call [`SessionService`]; it calls the plugin runtime. It knows no protocol and no wasm.
+
+mod error;
+mod events;
+mod lines;
+mod service;
+mod store;
+mod sweeper;
+
+pub use error::SessionError;
+pub use events::{EndReason, EventSink, LogSink};
+pub use service::{Created, NewData, OpenError, RotateOutcome, SessionService, StoreStatus, WriteOptions};

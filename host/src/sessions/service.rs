@@ -1,0 +1,324 @@
+//! The operations that front ends call.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use thiserror::Error;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{SessionError, events::EventSink, store::Store, sweeper};
+use crate::{
+    clock::{Clock, UnixMillis},
+    config::{Config, DEFAULT_STORE, StoreConfig},
+    contract::{
+        Condition, GetExclusiveOutcome, GetOutcome, Lock, LockId, Payload, ReleaseOutcome, RemoveOutcome, ResetOutcome,
+        SessionKey, SessionPage, SetOutcome,
+    },
+    plugins::{CallError, FindError, IdManager, Kind, PluginDirectory, PluginStatus, Provider},
+};
+
+/// What a front end asks to have stored.
+#[derive(Debug, Clone, Default)]
+pub struct NewData {
+    /// The bytes.
+    pub payload: Payload,
+    /// Idle timeout in seconds (0: never); `None` is the store's default.
+    pub idle_timeout: Option<u32>,
+    /// Latest expiry; `None` keeps what the item has. The store's absolute timeout applies besides.
+    pub latest_expiry: Option<UnixMillis>,
+    /// Whom the session belongs to; `None` keeps what the item has, an empty string clears it.
+    pub subject: Option<String>,
+}
+
+/// How a write is done.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WriteOptions {
+    /// The lock that the writer holds, if it does.
+    pub lock_id: Option<LockId>,
+    /// What must be true.
+    pub condition: Condition,
+    /// Keep the lock instead of releasing it.
+    pub keep_lock: bool,
+}
+
+/// A session that was just created.
+#[derive(Debug, Clone)]
+pub struct Created {
+    /// Its key, with the new ID.
+    pub key: SessionKey,
+    /// Its version.
+    pub version: u64,
+}
+
+/// The outcome of rotate.
+#[derive(Debug, Clone)]
+pub enum RotateOutcome {
+    /// The session's new key.
+    Done(SessionKey),
+    /// No such session.
+    Missing,
+    /// The session is locked under another lock id.
+    Locked(Lock),
+}
+
+/// Stores, IDs, waiting for locks, sweeping and events behind one set of operations. Cheap to clone.
+///
+/// `wait` is the longest that an operation may wait in line for a lock that somebody else holds; zero answers at
+/// once. Dropping the future of a waiting operation leaves the line.
+#[derive(Clone)]
+pub struct SessionService {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    stores: BTreeMap<String, Arc<Store>>,
+    default: Arc<Store>,
+    /// The applications that do not use the default store.
+    applications: HashMap<String, Arc<Store>>,
+    plugins: PluginDirectory,
+}
+
+impl SessionService {
+    /// Opens every configured store. Fails if one cannot be opened: a host that serves half of what it was told to is
+    /// worse than one that says why it does not start.
+    pub async fn open(
+        config: &Config,
+        plugins: PluginDirectory,
+        clock: &Clock,
+        sinks: &[Arc<dyn EventSink>],
+    ) -> Result<Self, OpenError> {
+        let mut stores = BTreeMap::new();
+        for (name, store) in &config.stores {
+            let (provider, ids) = open_plugins(name, store, &plugins).await?;
+            let store = Store::new(name, store.clone(), provider, ids, clock.clone(), sinks.to_vec());
+            stores.insert(name.clone(), Arc::new(store));
+        }
+        let find =
+            |name: &str| stores.get(name).cloned().ok_or_else(|| OpenError::NoSuchStore { store: name.to_owned() });
+        let default = find(DEFAULT_STORE)?;
+        let applications = config
+            .applications
+            .iter()
+            .map(|(application, store)| Ok((application.clone(), find(store)?)))
+            .collect::<Result<_, OpenError>>()?;
+        Ok(Self { inner: Arc::new(Inner { stores, default, applications, plugins }) })
+    }
+
+    /// Sweeps every store at its interval until shutdown.
+    pub async fn sweep(&self, shutdown: CancellationToken) {
+        let mut sweepers = JoinSet::new();
+        for store in self.inner.stores.values() {
+            sweepers.spawn(sweeper::sweep(store.clone(), shutdown.clone()));
+        }
+        sweepers.join_all().await;
+    }
+
+    /// Makes a new ID with the store's generator and stores a session under it.
+    pub async fn create(&self, application: &str, data: NewData) -> Result<Created, SessionError> {
+        self.store(application).create(application, data).await
+    }
+
+    /// Makes a new ID with the store's generator and inserts a session flagged uninitialized under it.
+    pub async fn reserve(&self, application: &str, data: NewData) -> Result<Created, SessionError> {
+        self.store(application).reserve(application, data).await
+    }
+
+    /// Reads a session; waits up to `wait` while somebody holds its lock.
+    pub async fn get(&self, key: &SessionKey, wait: Duration) -> Result<GetOutcome, SessionError> {
+        self.store_of(key).get(key, wait).await
+    }
+
+    /// Reads a session without changing anything.
+    pub async fn peek(&self, key: &SessionKey) -> Result<GetOutcome, SessionError> {
+        self.store_of(key).peek(key).await
+    }
+
+    /// Reads a session and takes its lock; waits up to `wait` in line for it.
+    pub async fn get_exclusive(&self, key: &SessionKey, wait: Duration) -> Result<GetExclusiveOutcome, SessionError> {
+        self.store_of(key).get_exclusive(key, wait).await
+    }
+
+    /// Stores a session, inserting it if it is missing, and releases the lock unless told to keep it.
+    pub async fn set_and_release(
+        &self,
+        key: &SessionKey,
+        data: NewData,
+        options: WriteOptions,
+    ) -> Result<SetOutcome, SessionError> {
+        self.store_of(key).set_and_release(key, data, options).await
+    }
+
+    /// Inserts a session flagged uninitialized; does nothing if it exists.
+    pub async fn create_uninitialized(&self, key: &SessionKey, data: NewData) -> Result<(), SessionError> {
+        self.store_of(key).create_uninitialized(key, data).await
+    }
+
+    /// Releases the lock.
+    pub async fn release_exclusive(&self, key: &SessionKey, lock_id: LockId) -> Result<ReleaseOutcome, SessionError> {
+        self.store_of(key).release_exclusive(key, lock_id).await
+    }
+
+    /// Releases whatever lock is held. `Locked` if somebody took another one meanwhile.
+    pub async fn break_lock(&self, key: &SessionKey) -> Result<ReleaseOutcome, SessionError> {
+        self.store_of(key).break_lock(key).await
+    }
+
+    /// Deletes a session.
+    pub async fn remove(&self, key: &SessionKey, lock_id: Option<LockId>) -> Result<RemoveOutcome, SessionError> {
+        self.store_of(key).remove(key, lock_id).await
+    }
+
+    /// Slides the expiry.
+    pub async fn reset_timeout(&self, key: &SessionKey) -> Result<ResetOutcome, SessionError> {
+        self.store_of(key).reset_timeout(key).await
+    }
+
+    /// Gives a session a new ID; the old one is gone at once.
+    pub async fn rotate(&self, key: &SessionKey, lock_id: Option<LockId>) -> Result<RotateOutcome, SessionError> {
+        self.store_of(key).rotate(key, lock_id).await
+    }
+
+    /// The sessions of a subject, a page at a time.
+    pub async fn list_subject(
+        &self,
+        application: &str,
+        subject: &str,
+        cursor: Option<String>,
+        limit: u32,
+    ) -> Result<SessionPage, SessionError> {
+        self.store(application).list_subject(application, subject, cursor.as_deref(), limit).await
+    }
+
+    /// Deletes the sessions of a subject, except one; how many it deleted.
+    pub async fn remove_subject(
+        &self,
+        application: &str,
+        subject: &str,
+        except: Option<&str>,
+    ) -> Result<u64, SessionError> {
+        self.store(application).remove_subject(application, subject, except).await
+    }
+
+    /// The largest payload that the application's store takes, in bytes.
+    #[must_use]
+    pub fn max_payload(&self, application: &str) -> usize {
+        self.store(application).max_payload()
+    }
+
+    /// What is known of each store.
+    #[must_use]
+    pub fn stores(&self) -> Vec<StoreStatus> {
+        self.inner.stores.values().map(|store| store.status()).collect()
+    }
+
+    /// What is known of each plugin in the directory.
+    #[must_use]
+    pub fn plugins(&self) -> Vec<PluginStatus> {
+        self.inner.plugins.status()
+    }
+
+    /// Whether every store answers; the reason for each that does not.
+    pub async fn readiness(&self) -> Result<(), Vec<String>> {
+        let mut reasons = Vec::new();
+        for store in self.inner.stores.values() {
+            if let Err(error) = store.probe().await {
+                reasons.push(error.to_string());
+            }
+        }
+        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    }
+
+    fn store(&self, application: &str) -> &Store {
+        self.inner.applications.get(application).unwrap_or(&self.inner.default)
+    }
+
+    fn store_of(&self, key: &SessionKey) -> &Store {
+        self.store(key.application())
+    }
+}
+
+async fn open_plugins(
+    name: &str,
+    store: &StoreConfig,
+    plugins: &PluginDirectory,
+) -> Result<(Provider, IdManager), OpenError> {
+    let refused = |plugin: &str, error: CallError| OpenError::Refused {
+        store: name.to_owned(),
+        plugin: plugin.to_owned(),
+        error,
+    };
+    let find = |plugin: &str, kind: Kind| {
+        plugins.find(plugin, kind).map_err(|error| OpenError::Plugin { store: name.to_owned(), error })
+    };
+    let provider = find(&store.provider, Kind::Provider)?
+        .provider(name, &store.settings)
+        .await
+        .map_err(|error| refused(&store.provider, error))?;
+    let ids = find(&store.id_generator, Kind::IdManager)?
+        .id_manager(name, &store.id_settings)
+        .await
+        .map_err(|error| refused(&store.id_generator, error))?;
+    Ok((provider, ids))
+}
+
+/// Why a store could not be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The plugin is not there or not of the kind.
+    #[error("store `{store}` cannot be opened: {error}")]
+    Plugin {
+        /// The store.
+        store: String,
+        /// What is wrong with the plugin.
+        error: FindError,
+    },
+    /// The plugin said no, or failed.
+    #[error("store `{store}` cannot be opened: plugin `{plugin}` refused to start: {error}")]
+    Refused {
+        /// The store.
+        store: String,
+        /// The plugin.
+        plugin: String,
+        /// What it said.
+        error: CallError,
+    },
+    /// There is no such store.
+    #[error("there is no store `{store}`; add a section `[stores.{store}]`")]
+    NoSuchStore {
+        /// The name that was looked for.
+        store: String,
+    },
+}
+
+/// What is known of a store.
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+pub struct StoreStatus {
+    /// Its name.
+    pub name: String,
+    /// The plugin that keeps its sessions.
+    pub provider: String,
+    /// The plugin that makes its IDs.
+    pub id_generator: String,
+    /// The default idle timeout, seconds.
+    pub idle_timeout: u32,
+    /// The absolute timeout, seconds, if it has one.
+    pub absolute_timeout: Option<u64>,
+    /// The largest payload, bytes.
+    pub max_payload: usize,
+    /// Operations served since the start.
+    pub operations: u64,
+    /// Operations that failed since the start.
+    pub failures: u64,
+    /// Sessions begun since the start.
+    pub started: u64,
+    /// Sessions that expired since the start.
+    pub expired: u64,
+    /// Sessions that were removed since the start.
+    pub removed: u64,
+    /// Requests waiting in line for a lock now.
+    pub waiting: usize,
+}

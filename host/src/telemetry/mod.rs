@@ -1,0 +1,5 @@
+//! Metrics for operators. (Logs are set up by the command; traces are `tracing` spans.)
+
+mod metrics;
+
+pub use metrics::{install, publish};
