@@ -1,0 +1,10 @@
+//! What the end-to-end tests share: a running host, clients that speak to it in raw bytes, a real
+//! ASP.NET site, and the examples of the book.
+
+pub mod docs;
+pub mod host;
+pub mod http;
+pub mod mono;
+pub mod state_server;
+
+pub use host::Host;
