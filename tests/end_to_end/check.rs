@@ -12,6 +12,9 @@ use serde_json::Value;
 /// Keys for `signed-id`, which refuses to start without.
 const SIGNING_KEY: &str = "keys=k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
+/// How often a fault that only shows when calls meet is given the chance to show.
+const RACES: usize = 10;
+
 /// Each fault of `wrong-provider`, and the rule that it breaks.
 const PROVIDER_FAULTS: &[(&str, &str)] = &[
     ("answers-missing-to-large-locks", "error.lock-id-too-large"),
@@ -242,7 +245,13 @@ fn a_fixture_without_a_fault_keeps_every_rule() {
 fn every_fault_breaks_its_rule(component: &str, faults: &[(&str, &str)]) -> BTreeSet<String> {
     let (mut unbroken, mut wrong) = (BTreeSet::new(), BTreeMap::new());
     for (number, (fault, rule)) in faults.iter().enumerate() {
-        let checked = check_fault(component, fault);
+        let mut checked = check_fault(component, fault);
+        // A race is not lost every time, above all where other programs want the processors too.
+        for _ in 1..RACES {
+            if fault.starts_with("races-") && !checked.rules("failed").contains(*rule) {
+                checked = check_fault(component, fault);
+            }
+        }
         let failed = checked.rules("failed");
         if checked.code != 1 || !failed.contains(*rule) {
             wrong.insert(*fault, format!("{rule} is not among the failed ones: {failed:?}"));

@@ -24,4 +24,4 @@ wasmtime::component::bindgen!({
     },
 });
 
-pub use cloakroom::session::{expiry_callback, kv, log, payload_content, payloads, settings, types};
+pub use self::cloakroom::session::{expiry_callback, kv, log, payload_content, payloads, settings, types};
