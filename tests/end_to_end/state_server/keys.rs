@@ -12,7 +12,8 @@ use crate::{APPLICATION, Expect, ONE_ITEM, SHARED, new_id};
 
 /// Stores under one target; whether another target finds it.
 fn same(stored: &str, read: &str) -> Result<bool> {
-    let mut connection = Connection::open(SHARED.host()?.state_server())?;
+    let host = SHARED.host()?;
+    let mut connection = Connection::open(host.state_server())?;
     connection.exchange(request::put(stored, 0, &ONE_ITEM))?.expect(200);
     let answer = connection.exchange(request::get(read))?;
     connection.exchange(request::delete(stored, 0))?.expect(200);
@@ -66,7 +67,8 @@ fn both_forms_of_escapes_are_the_same_character() -> Result<()> {
 
 #[test]
 fn targets_without_both_parts_are_refused() -> Result<()> {
-    let mut connection = Connection::open(SHARED.host()?.state_server())?;
+    let host = SHARED.host()?;
+    let mut connection = Connection::open(host.state_server())?;
     for target in ["nothing", "/", "/application/", "%2f"] {
         connection.exchange(request::get(target))?.expect(400);
         connection.exchange(request::put(target, 0, &ONE_ITEM))?.expect(400);
