@@ -4,6 +4,7 @@
 
 mod error;
 mod events;
+mod journal;
 mod lines;
 mod service;
 mod store;

@@ -10,7 +10,8 @@ use std::{
 
 use super::{
     SessionError,
-    events::{EndReason, EventSink},
+    events::EventSink,
+    journal::{Counts, Journal},
     lines::{Lines, Try},
     service::{Created, NewData, RotateOutcome, StoreStatus, WriteOptions},
 };
@@ -18,10 +19,10 @@ use crate::{
     clock::Clock,
     config::StoreConfig,
     contract::{
-        Condition, GetExclusiveOutcome, GetOutcome, Item, LockId, ReleaseOutcome, RemoveOutcome, RenameOutcome,
-        ResetOutcome, SessionData, SessionKey, SessionPage, SetOutcome, StoreError,
+        Condition, GetExclusiveOutcome, GetOutcome, LockId, ReleaseOutcome, RemoveOutcome, RenameOutcome, ResetOutcome,
+        SessionData, SessionKey, SessionPage, SetOutcome, StoreError,
     },
-    plugins::{CallError, ExpirySink, INDEX, IdManager, Provider, RENAME},
+    plugins::{CallError, INDEX, IdManager, Provider, RENAME},
 };
 
 /// How often a fresh ID that turns out to be taken is made anew. At 120 random bits once is once too many.
@@ -45,41 +46,6 @@ pub(super) struct Store {
     failures: AtomicU64,
 }
 
-/// What happened in a store: counters and whoever wants to hear of it.
-pub(super) struct Journal {
-    store: String,
-    sinks: Vec<Arc<dyn EventSink>>,
-    started: AtomicU64,
-    expired: AtomicU64,
-    removed: AtomicU64,
-}
-
-impl Journal {
-    fn started(&self, key: &SessionKey) {
-        self.started.fetch_add(1, Ordering::Relaxed);
-        for sink in &self.sinks {
-            sink.session_started(&self.store, key);
-        }
-    }
-
-    fn ended(&self, key: &SessionKey, item: &Item, reason: EndReason) -> Result<(), StoreError> {
-        self.sinks.iter().try_for_each(|sink| sink.session_ended(&self.store, key, item, reason))
-    }
-}
-
-impl ExpirySink for Journal {
-    /// Always: the host counts the sessions that expire.
-    fn listening(&self) -> bool {
-        true
-    }
-
-    fn item_expired(&self, key: SessionKey, item: Item) -> Result<(), StoreError> {
-        self.ended(&key, &item, EndReason::Expired)?;
-        self.expired.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
-}
-
 impl Store {
     pub(super) fn new(
         name: &str,
@@ -89,13 +55,6 @@ impl Store {
         clock: Clock,
         sinks: Vec<Arc<dyn EventSink>>,
     ) -> Self {
-        let journal = Journal {
-            store: name.to_owned(),
-            sinks,
-            started: AtomicU64::new(0),
-            expired: AtomicU64::new(0),
-            removed: AtomicU64::new(0),
-        };
         Self {
             name: name.to_owned(),
             validate_ids: config.validate_ids.unwrap_or(ids.info().verifiable),
@@ -104,7 +63,7 @@ impl Store {
             ids,
             clock,
             lines: Lines::default(),
-            journal: Arc::new(journal),
+            journal: Arc::new(Journal::new(name, sinks)),
             operations: AtomicU64::new(0),
             failures: AtomicU64::new(0),
         }
@@ -119,6 +78,7 @@ impl Store {
     }
 
     pub(super) fn status(&self) -> StoreStatus {
+        let Counts { started, expired, removed } = self.journal.counts();
         StoreStatus {
             name: self.name.clone(),
             provider: self.provider.plugin().to_owned(),
@@ -128,9 +88,9 @@ impl Store {
             max_payload: self.config.max_payload,
             operations: self.operations.load(Ordering::Relaxed),
             failures: self.failures.load(Ordering::Relaxed),
-            started: self.journal.started.load(Ordering::Relaxed),
-            expired: self.journal.expired.load(Ordering::Relaxed),
-            removed: self.journal.removed.load(Ordering::Relaxed),
+            started,
+            expired,
+            removed,
             waiting: self.lines.waiting(),
         }
     }
@@ -277,11 +237,10 @@ impl Store {
         if !self.recognises(key).await? {
             return Ok(RemoveOutcome::Missing);
         }
-        let want_item = !self.journal.sinks.is_empty();
+        let want_item = self.journal.has_listeners();
         let outcome = self.settle(self.provider.remove(key, lock_id.map(LockId::get), want_item).await)?;
         if let RemoveOutcome::Done(item) = &outcome {
-            self.journal.removed.fetch_add(1, Ordering::Relaxed);
-            self.report_removal(key, item.as_ref());
+            self.journal.removed(key, item.as_ref());
             self.lines.wake(key);
         }
         Ok(outcome)
@@ -411,14 +370,6 @@ impl Store {
     fn note_first_read(&self, key: &SessionKey, uninitialized: bool) {
         if uninitialized {
             self.journal.started(key);
-        }
-    }
-
-    fn report_removal(&self, key: &SessionKey, item: Option<&Item>) {
-        if let Some(item) = item.filter(|item| !item.uninitialized)
-            && let Err(error) = self.journal.ended(key, item, EndReason::Removed)
-        {
-            tracing::warn!(store = self.name, %error, "the end of a removed session could not be reported");
         }
     }
 
