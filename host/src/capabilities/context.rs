@@ -53,9 +53,14 @@ impl GuestContext {
         &mut self.table
     }
 
-    /// Says who hears of expired sessions during the next call; `None` after it.
-    pub fn set_expiry_sink(&mut self, sink: Option<Arc<dyn ExpirySink>>) {
-        self.expiry = sink;
+    /// Says who hears of expired sessions during the next call.
+    pub fn report_expired_to(&mut self, sink: Arc<dyn ExpirySink>) {
+        self.expiry = Some(sink);
+    }
+
+    /// Takes back what was meant for one call only, however that call ended.
+    pub fn end_call(&mut self) {
+        self.expiry = None;
     }
 }
 

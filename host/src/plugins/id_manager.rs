@@ -150,7 +150,7 @@ impl IdManager {
         self.pool
             .call(
                 "create",
-                |functions| functions.create,
+                |functions| Some(functions.create),
                 |_| Ok((context,)),
                 |_, id| match fault(&id, aspnet_form) {
                     Some(fault) if checked => Err(Nonsense(fault)),
@@ -163,7 +163,12 @@ impl IdManager {
     /// Whether an ID has the right form and, for a verifiable generator, was made by it.
     pub async fn validate(&self, id: &str) -> Result<bool, CallError> {
         self.pool
-            .call_plain("validate", |functions| functions.validate, |_| Ok((id.to_owned(),)), |_, valid| Ok(valid))
+            .call_plain(
+                "validate",
+                |functions| Some(functions.validate),
+                |_| Ok((id.to_owned(),)),
+                |_, valid| Ok(valid),
+            )
             .await
     }
 }

@@ -10,6 +10,7 @@ mod engine;
 mod error;
 mod id_manager;
 mod instance;
+mod places;
 mod plugin;
 mod pool;
 mod provider;

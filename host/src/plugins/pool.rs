@@ -13,11 +13,7 @@ use std::{
     },
 };
 
-use parking_lot::Mutex;
-use tokio::{
-    sync::{Semaphore, SemaphorePermit},
-    time::timeout,
-};
+use tokio::time::timeout;
 use wasmtime::{
     Store,
     component::{ComponentNamedList, Instance, Lift, Lower, ResourceTableError, TypedFunc},
@@ -26,6 +22,7 @@ use wasmtime::{
 use super::{
     CallError, PluginError, PluginFailure,
     instance::{self, InstanceState},
+    places::{Full, Place, Places},
     plugin::Code,
 };
 use crate::{
@@ -39,10 +36,20 @@ pub(super) type InitializeParams = (Arc<str>, Vec<(String, String)>);
 /// What most functions of the contract answer.
 pub(super) type Answer<T> = (Result<T, types::Error>,);
 
+/// What goes into a component.
+pub(super) trait Params: ComponentNamedList + Lower + Send + Sync + 'static {}
+
+impl<T: ComponentNamedList + Lower + Send + Sync + 'static> Params for T {}
+
+/// What comes out of one.
+pub(super) trait Value: Lift + Send + Sync + 'static {}
+
+impl<T: Lift + Send + Sync + 'static> Value for T {}
+
 /// The exports of a kind of component, found once per instance.
 pub(super) trait Exports: Copy + Send + Sync + 'static {
     /// What `initialize` answers.
-    type Info: Lift + Send + Sync + 'static;
+    type Info: Value;
 
     /// Finds them in an instance.
     fn find(code: &Code, store: &mut Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self>;
@@ -60,14 +67,12 @@ pub(super) struct Counters {
     pub(super) instances: AtomicUsize,
 }
 
-/// The instances.
-pub(super) struct Pool<E> {
+/// The instances of one build of a component for one store.
+pub(super) struct Pool<E: Exports> {
     code: Arc<Code>,
     store_name: Arc<str>,
     setup: GuestSetup,
-    /// Last in, first out: the instance whose memory is still in the CPU's caches serves next.
-    idle: Mutex<Vec<Box<Live<E>>>>,
-    permits: Semaphore,
+    places: Places<Box<Live<E>>>,
 }
 
 /// An instance and its exports.
@@ -90,10 +95,11 @@ impl<E: Exports> Pool<E> {
         store_name: &str,
         setup: GuestSetup,
     ) -> Result<(Self, E::Info), CallError> {
-        let permits = Semaphore::new(code.limits.instances);
-        let pool = Self { code, store_name: store_name.into(), setup, idle: Mutex::default(), permits };
+        let places = Places::new(code.limits.instances);
+        let pool = Self { code, store_name: store_name.into(), setup, places };
+        let place = pool.places.take().await;
         let (live, info) = pool.make().await?;
-        pool.idle.lock().push(Box::new(live));
+        place.put_back(Box::new(live));
         Ok((pool, info))
     }
 
@@ -104,109 +110,59 @@ impl<E: Exports> Pool<E> {
 
     /// From now on serves with at most this many instances.
     pub(super) fn restrict_to(&self, instances: usize) {
-        self.permits.forget_permits(self.code.limits.instances.saturating_sub(instances));
+        self.places.restrict_to(instances);
     }
 
-    /// Calls a function that answers with a result.
+    /// Calls a function that answers with a result. `function` finds nothing where an optional interface is missing.
     ///
     /// `params` puts what the component is to own into its handle table; `outcome` takes out what it answered.
-    pub(super) async fn call<P, R, O>(
-        &self,
-        operation: &'static str,
-        function: impl FnOnce(&E) -> TypedFunc<P, Answer<R>>,
-        params: impl FnOnce(&mut GuestContext) -> Result<P, ResourceTableError>,
-        outcome: impl FnOnce(&mut GuestContext, R) -> Result<O, Nonsense>,
-    ) -> Result<O, CallError>
-    where
-        P: ComponentNamedList + Lower + Send + Sync + 'static,
-        R: Lift + Send + Sync + 'static,
-    {
-        self.call_plain(operation, function, params, |guest, answer| match answer {
-            Ok(answer) => outcome(guest, answer).map(Ok),
-            Err(error) => Ok(Err(StoreError::from(error))),
-        })
-        .await?
-        .map_err(CallError::from)
-    }
-
-    /// Calls a function of an optional interface, which must be there.
-    pub(super) async fn call_optional<P, R, O>(
+    pub(super) async fn call<P: Params, R: Value, O>(
         &self,
         operation: &'static str,
         function: impl FnOnce(&E) -> Option<TypedFunc<P, Answer<R>>>,
         params: impl FnOnce(&mut GuestContext) -> Result<P, ResourceTableError>,
         outcome: impl FnOnce(&mut GuestContext, R) -> Result<O, Nonsense>,
-    ) -> Result<O, CallError>
-    where
-        P: ComponentNamedList + Lower + Send + Sync + 'static,
-        R: Lift + Send + Sync + 'static,
-    {
-        let taken = self.take_out().await?;
-        let Some(function) = function(&taken.exports) else {
-            taken.put_back(self);
-            let what = format!("`{operation}` was called, which it does not export");
-            return Err(CallError::Store(StoreError::Other(what)));
-        };
-        self.call_in(taken, operation, function, params, |guest, answer| match answer {
+    ) -> Result<O, CallError> {
+        let answer = self.call_plain(operation, function, params, |guest, answer| match answer {
             Ok(answer) => outcome(guest, answer).map(Ok),
             Err(error) => Ok(Err(StoreError::from(error))),
-        })
-        .await?
-        .map_err(CallError::from)
+        });
+        Ok(answer.await??)
     }
 
     /// Calls a function that answers with a value.
-    pub(super) async fn call_plain<P, R, O>(
+    pub(super) async fn call_plain<P: Params, R: Value, O>(
         &self,
         operation: &'static str,
-        function: impl FnOnce(&E) -> TypedFunc<P, (R,)>,
+        function: impl FnOnce(&E) -> Option<TypedFunc<P, (R,)>>,
         params: impl FnOnce(&mut GuestContext) -> Result<P, ResourceTableError>,
         outcome: impl FnOnce(&mut GuestContext, R) -> Result<O, Nonsense>,
-    ) -> Result<O, CallError>
-    where
-        P: ComponentNamedList + Lower + Send + Sync + 'static,
-        R: Lift + Send + Sync + 'static,
-    {
-        let taken = self.take_out().await?;
-        let function = function(&taken.exports);
-        self.call_in(taken, operation, function, params, outcome).await
-    }
-
-    /// Calls a function in an instance, and puts the instance back if all went well.
-    async fn call_in<P, R, O>(
-        &self,
-        mut taken: Taken<'_, E>,
-        operation: &'static str,
-        function: TypedFunc<P, (R,)>,
-        params: impl FnOnce(&mut GuestContext) -> Result<P, ResourceTableError>,
-        outcome: impl FnOnce(&mut GuestContext, R) -> Result<O, Nonsense>,
-    ) -> Result<O, CallError>
-    where
-        P: ComponentNamedList + Lower + Send + Sync + 'static,
-        R: Lift + Send + Sync + 'static,
-    {
+    ) -> Result<O, CallError> {
+        let mut taken = self.take_out().await?;
+        let Some(function) = function(&taken.exports) else {
+            taken.put_back();
+            let what = format!("`{operation}` was called, which it does not export");
+            return Err(CallError::Store(StoreError::Other(what)));
+        };
         self.code.counters.calls.fetch_add(1, Ordering::Relaxed);
-        let params = params(&mut taken.store.data_mut().guest)
-            .map_err(|error| self.failed(PluginFailure::Nonsense { operation, what: error.to_string() }))?;
+        let nonsense = |what: String| self.failed(PluginFailure::Nonsense { operation, what });
+        let params = params(&mut taken.store.data_mut().guest).map_err(|error| nonsense(error.to_string()))?;
         let (answer,) = self.run(operation, &mut taken.store, function, params).await?;
-        let outcome = outcome(&mut taken.store.data_mut().guest, answer)
-            .map_err(|nonsense| self.failed(PluginFailure::Nonsense { operation, what: nonsense.0 }))?;
-        taken.put_back(self);
+        let guest = &mut taken.store.data_mut().guest;
+        let outcome = outcome(guest, answer).map_err(|error| nonsense(error.0))?;
+        guest.end_call();
+        taken.put_back();
         Ok(outcome)
     }
 
     /// Runs code of the component: inline if it never waits, on a fiber if it may.
-    async fn run<P, R>(
+    async fn run<P: Params, R: Value>(
         &self,
         operation: &'static str,
         store: &mut Store<InstanceState>,
-        function: TypedFunc<P, R>,
+        function: TypedFunc<P, (R,)>,
         params: P,
-    ) -> Result<R, CallError>
-    where
-        P: ComponentNamedList + Lower + Send + Sync + 'static,
-        R: ComponentNamedList + Lift + Send + Sync + 'static,
-    {
+    ) -> Result<(R,), CallError> {
         instance::arm(store);
         let answer = if self.code.waits {
             self.within_deadline(operation, function.call_async(&mut *store, params)).await?
@@ -226,19 +182,15 @@ impl<E: Exports> Pool<E> {
 
     /// An instance, from the idle ones or new.
     async fn take_out(&self) -> Result<Taken<'_, E>, CallError> {
-        let permit = match self.permits.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) => match timeout(self.code.limits.deadline, self.permits.acquire()).await {
-                Ok(Ok(permit)) => permit,
-                _ => return Err(self.failed(PluginFailure::Saturated { limit: self.code.limits.instances })),
-            },
+        let mut place = match self.places.try_take() {
+            Ok(place) => place,
+            Err(Full) => timeout(self.code.limits.deadline, self.places.take()).await.map_err(|_| self.saturated())?,
         };
-        let idle = self.idle.lock().pop();
-        let live = match idle {
+        let live = match place.take_resting() {
             Some(live) => live,
             None => Box::new(self.make().await?.0),
         };
-        Ok(Taken { live, replaced: CountsAsReplaced(&self.code.counters), _permit: permit })
+        Ok(Taken { live, place, replaced: CountsAsReplaced(&self.code.counters) })
     }
 
     /// A new instance, initialized.
@@ -261,6 +213,10 @@ impl<E: Exports> Pool<E> {
         Ok((live, info.map_err(StoreError::from)?))
     }
 
+    fn saturated(&self) -> CallError {
+        self.failed(PluginFailure::Saturated { limit: self.code.limits.instances })
+    }
+
     fn failed(&self, failure: PluginFailure) -> CallError {
         self.code.counters.failures.fetch_add(1, Ordering::Relaxed);
         CallError::Plugin(PluginError { plugin: self.code.name().to_owned(), failure })
@@ -271,14 +227,14 @@ impl<E: Exports> Pool<E> {
 struct Taken<'a, E: Exports> {
     live: Box<Live<E>>,
     replaced: CountsAsReplaced<'a>,
-    _permit: SemaphorePermit<'a>,
+    place: Place<'a, Box<Live<E>>>,
 }
 
 impl<E: Exports> Taken<'_, E> {
-    fn put_back(self, pool: &Pool<E>) {
-        let Self { live, replaced, _permit } = self;
+    fn put_back(self) {
+        let Self { live, replaced, place } = self;
         std::mem::forget(replaced);
-        pool.idle.lock().push(live);
+        place.put_back(live);
     }
 }
 

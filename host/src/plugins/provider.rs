@@ -177,7 +177,7 @@ impl Provider {
         self.pool
             .call(
                 "create-new-data",
-                |functions| functions.create_new_data,
+                |functions| Some(functions.create_new_data),
                 |_| Ok((idle_timeout,)),
                 |guest, data| convert::data(guest.table(), data),
             )
@@ -189,7 +189,7 @@ impl Provider {
         self.pool
             .call(
                 "create-uninitialized",
-                |functions| functions.create_uninitialized,
+                |functions| Some(functions.create_uninitialized),
                 |guest| Ok((Key::from(key), convert::guest_data(guest.table(), data)?)),
                 |_, ()| Ok(()),
             )
@@ -201,7 +201,7 @@ impl Provider {
         self.pool
             .call(
                 "get",
-                |functions| functions.get,
+                |functions| Some(functions.get),
                 |_| Ok((Key::from(key),)),
                 |guest, outcome| convert::get_outcome(guest.table(), outcome),
             )
@@ -213,7 +213,7 @@ impl Provider {
         self.pool
             .call(
                 "peek",
-                |functions| functions.peek,
+                |functions| Some(functions.peek),
                 |_| Ok((Key::from(key),)),
                 |guest, outcome| convert::get_outcome(guest.table(), outcome),
             )
@@ -225,7 +225,7 @@ impl Provider {
         self.pool
             .call(
                 "get-exclusive",
-                |functions| functions.get_exclusive,
+                |functions| Some(functions.get_exclusive),
                 |_| Ok((Key::from(key),)),
                 |guest, outcome| convert::get_exclusive_outcome(guest.table(), outcome),
             )
@@ -244,7 +244,7 @@ impl Provider {
         self.pool
             .call(
                 "set-and-release",
-                |functions| functions.set_and_release,
+                |functions| Some(functions.set_and_release),
                 |guest| {
                     let data = convert::guest_data(guest.table(), data)?;
                     Ok((Key::from(key), data, lock_id, condition.into(), keep_lock))
@@ -259,7 +259,7 @@ impl Provider {
         self.pool
             .call(
                 "release-exclusive",
-                |functions| functions.release_exclusive,
+                |functions| Some(functions.release_exclusive),
                 |_| Ok((Key::from(key), lock_id)),
                 |_, outcome| convert::release_outcome(outcome),
             )
@@ -276,7 +276,7 @@ impl Provider {
         self.pool
             .call(
                 "remove",
-                |functions| functions.remove,
+                |functions| Some(functions.remove),
                 |_| Ok((Key::from(key), lock_id, want_item)),
                 |guest, outcome| convert::remove_outcome(guest.table(), outcome),
             )
@@ -288,7 +288,7 @@ impl Provider {
         self.pool
             .call(
                 "reset-timeout",
-                |functions| functions.reset_timeout,
+                |functions| Some(functions.reset_timeout),
                 |_| Ok((Key::from(key),)),
                 |_, outcome| Ok(outcome.into()),
             )
@@ -300,15 +300,12 @@ impl Provider {
         self.pool
             .call(
                 "sweep",
-                |functions| functions.sweep,
+                |functions| Some(functions.sweep),
                 |guest| {
-                    guest.set_expiry_sink(Some(sink));
+                    guest.report_expired_to(sink);
                     Ok((limit,))
                 },
-                |guest, more| {
-                    guest.set_expiry_sink(None);
-                    Ok(more)
-                },
+                |_, more| Ok(more),
             )
             .await
     }
@@ -322,7 +319,7 @@ impl Provider {
     ) -> Result<RenameOutcome, CallError> {
         let (application, id) = key.parts();
         self.pool
-            .call_optional(
+            .call(
                 "rename",
                 |functions| functions.rename,
                 |_| Ok((application, id, new_id.to_owned(), lock_id)),
@@ -340,7 +337,7 @@ impl Provider {
         limit: u32,
     ) -> Result<SessionPage, CallError> {
         self.pool
-            .call_optional(
+            .call(
                 "list",
                 |functions| functions.list,
                 |_| Ok((application.to_owned(), subject.to_owned(), cursor.map(str::to_owned), limit)),
@@ -357,7 +354,7 @@ impl Provider {
         limit: u32,
     ) -> Result<SessionPage, CallError> {
         self.pool
-            .call_optional(
+            .call(
                 "scan",
                 |functions| functions.scan,
                 |_| Ok((application.map(str::to_owned), cursor.map(str::to_owned), limit)),
