@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use ahash::RandomState;
 use dashmap::DashMap;
 use parking_lot::Mutex;
 
@@ -32,7 +33,7 @@ pub struct Bucket {
 /// What the clones of a bucket share.
 pub(super) struct Parts {
     pub(super) clock: Clock,
-    pub(super) entries: DashMap<Arc<str>, Slot>,
+    pub(super) entries: DashMap<Arc<str>, Slot, RandomState>,
     pub(super) index: Mutex<Index>,
     pub(super) expired: Mutex<Expired>,
     pub(super) usage: Usage,
@@ -84,7 +85,7 @@ impl Bucket {
     pub(super) fn new(clock: Clock) -> Self {
         let parts = Parts {
             clock,
-            entries: DashMap::new(),
+            entries: DashMap::default(),
             index: Mutex::default(),
             expired: Mutex::default(),
             usage: Usage::new(),
