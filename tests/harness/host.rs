@@ -255,12 +255,20 @@ impl Host {
         }
     }
 
-    fn wait_for_log_count(&self, text: &str, count: usize) -> Result<()> {
+    /// Waits until the log contains this text so many times.
+    pub fn wait_for_log_count(&self, text: &str, count: usize) -> Result<()> {
+        self.wait_until(&format!("the log says `{text}` {count} times"), || {
+            Ok(self.log().matches(text).count() >= count)
+        })
+    }
+
+    /// Waits until something is so. An error with the log if it takes longer than anything should.
+    pub fn wait_until(&self, what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
         let deadline = Instant::now() + SIGNAL_DEADLINE;
-        while self.log().matches(text).count() < count {
+        while !is_so()? {
             ensure!(
                 Instant::now() < deadline,
-                "the log does not say `{text}` {count} times after {SIGNAL_DEADLINE:?}; it says:\n{}",
+                "waited {SIGNAL_DEADLINE:?} in vain until {what}; the log says:\n{}",
                 self.log()
             );
             thread::sleep(POLL);

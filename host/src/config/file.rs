@@ -38,6 +38,7 @@ pub(super) struct LogSection {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct PluginsSection {
     pub(super) directory: Option<PathBuf>,
+    pub(super) poll_interval: Option<WrittenDuration>,
     pub(super) limits: LimitsSection,
 }
 

@@ -47,13 +47,20 @@ impl Grants {
     /// nothing if there is no such file. `host` are the limits where the file names none.
     pub fn beside(component: &Path, host: Limits) -> Result<Self, ConfigError> {
         let file = component.with_extension("toml");
-        match read(&file) {
-            Ok(text) => Self::from_toml(&file.display().to_string(), directory_of(&file), &text, host),
-            Err(ConfigError::Unreadable { reason, .. }) if reason.kind() == io::ErrorKind::NotFound => {
-                Ok(Self::default())
-            }
-            Err(error) => Err(error),
+        match fs::read(&file) {
+            Ok(content) => Self::in_file(&file, &content, host),
+            Err(reason) if reason.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(reason) => Err(ConfigError::Unreadable { file, reason }),
         }
+    }
+
+    /// What a grant file (`NAME.toml` beside `NAME.wasm`) says. `host` are the limits where it names none.
+    pub fn in_file(file: &Path, content: &[u8], host: Limits) -> Result<Self, ConfigError> {
+        let text = std::str::from_utf8(content).map_err(|error| ConfigError::Unreadable {
+            file: file.into(),
+            reason: io::Error::new(io::ErrorKind::InvalidData, error),
+        })?;
+        Self::from_toml(&file.display().to_string(), directory_of(file), text, host)
     }
 
     /// The grants in a text; see [`Config::from_toml`].

@@ -78,15 +78,17 @@ pub enum LogFormat {
 /// `[plugins]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginsConfig {
-    /// The directory that is read at start.
+    /// The directory that is read at start and watched from then on.
     pub directory: PathBuf,
+    /// Time between two looks at the directory where the system does not report changes.
+    pub poll_interval: Duration,
     /// The limits of plugins whose own file names none.
     pub limits: Limits,
 }
 
 impl Default for PluginsConfig {
     fn default() -> Self {
-        Self { directory: "plugins".into(), limits: Limits::default() }
+        Self { directory: "plugins".into(), poll_interval: Duration::from_secs(2), limits: Limits::default() }
     }
 }
 

@@ -54,7 +54,7 @@ impl IdTrial {
     }
 
     /// What the generator says of itself.
-    pub(super) fn info(&self) -> &IdManagerInfo {
+    pub(super) fn info(&self) -> IdManagerInfo {
         self.manager.info()
     }
 

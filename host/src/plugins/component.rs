@@ -1,9 +1,6 @@
-//! Reads a file and recognises what it is, before anything of it runs.
+//! Recognises what a component is, before anything of it runs.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
@@ -144,19 +141,28 @@ impl Description {
     }
 }
 
-/// Reads a component, compiles it or takes it from the cache, and finds out what it is.
-pub(super) fn recognise(engine: &Engine, cache: Option<&CodeCache>, file: &Path) -> Result<Recognised, LoadError> {
-    try_recognise(engine, cache, file).map_err(|why| LoadError { file: file.to_owned(), why })
+/// Compiles a component or takes it from the cache, and finds out what it is. `file` is where it was read.
+pub(super) fn recognise(
+    engine: &Engine,
+    cache: Option<&CodeCache>,
+    file: &Path,
+    bytes: &[u8],
+) -> Result<Recognised, LoadError> {
+    try_recognise(engine, cache, file, bytes).map_err(|why| LoadError { file: file.to_owned(), why })
 }
 
-fn try_recognise(engine: &Engine, cache: Option<&CodeCache>, file: &Path) -> Result<Recognised, LoadFailure> {
-    let bytes = fs::read(file)?;
-    check_header(&bytes)?;
-    let digest = hex::encode(Sha256::digest(&bytes));
+fn try_recognise(
+    engine: &Engine,
+    cache: Option<&CodeCache>,
+    file: &Path,
+    bytes: &[u8],
+) -> Result<Recognised, LoadFailure> {
+    check_header(bytes)?;
+    let digest = hex::encode(Sha256::digest(bytes));
     let component = match cache.and_then(|cache| cache.load(engine, &digest)) {
         Some(component) => component,
         None => {
-            let component = Component::new(engine, &bytes).map_err(|error| invalid(&error))?;
+            let component = Component::new(engine, bytes).map_err(|error| invalid(&error))?;
             if let Some(cache) = cache {
                 cache.store(engine, &digest, &component);
             }

@@ -1,6 +1,6 @@
 //! A generator of session IDs behind a component.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use wasmtime::{
     Store,
@@ -10,13 +10,11 @@ use wasmtime::{
 use super::{
     CallError,
     instance::InstanceState,
-    plugin::Code,
-    pool::{Answer, Exports, InitializeParams, Pool},
+    plugin::{Code, Plugin},
+    pool::{Answer, Exports, InitializeParams},
+    serving::{Build, Serving, Shard, Use},
 };
-use crate::{
-    capabilities::{GuestSetup, Nonsense},
-    contract::StoreError,
-};
+use crate::{capabilities::Nonsense, contract::StoreError};
 
 /// The least entropy that a generator may have: OWASP ASVS 5.0, requirement 7.2.3.
 pub const MIN_ENTROPY_BITS: u32 = 128;
@@ -91,64 +89,92 @@ impl Exports for Functions {
     fn initialize(&self) -> TypedFunc<InitializeParams, Answer<Info>> {
         self.initialize
     }
+
+    /// Refuses a generator whose IDs could be guessed.
+    async fn accept(build: &Build<Self>) -> Result<(), CallError> {
+        let Info { name, entropy_bits, form, .. } = &build.info;
+        let aspnet_form = *form == IdForm::Aspnet;
+        if *entropy_bits < MIN_ENTROPY_BITS && !aspnet_form {
+            return Err(CallError::Store(StoreError::InvalidArgument(format!(
+                "ID generator `{name}` makes IDs of {entropy_bits} random bits; at least {MIN_ENTROPY_BITS} are \
+                 required (only the ASP.NET form may have 120)"
+            ))));
+        }
+        // The exemption is for the form, so one ID is looked at to see that it has it.
+        let context = Context { application: "probe".to_owned(), previous: None };
+        build
+            .call(
+                "create",
+                |functions| functions.create,
+                (context,),
+                |id: String| fault(&id, aspnet_form).map_or(Ok(()), |fault| Err(Nonsense(fault))),
+            )
+            .await
+    }
 }
 
 /// A generator for one store, over a pool of instances of its component. Cheap to clone.
 #[derive(Clone)]
 pub struct IdManager {
-    pool: Arc<Pool<Functions>>,
-    info: Arc<IdManagerInfo>,
+    serving: Arc<Serving<Functions>>,
+    /// The plugin's name, which no change of its build changes.
+    plugin: Arc<str>,
     /// Whether an ID without the form that the contract asks for is an error.
     checked: bool,
 }
 
 impl IdManager {
     /// Opens the generator as it is, and passes its IDs on as they come.
-    pub(super) async fn open_unchecked(code: Arc<Code>, store: &str, setup: GuestSetup) -> Result<Self, CallError> {
-        let (pool, info) = Pool::<Functions>::open(code, store, setup).await?;
-        let info = IdManagerInfo {
-            name: info.name,
-            entropy_bits: info.entropy_bits,
-            aspnet_form: info.form == IdForm::Aspnet,
-            verifiable: info.verifiable,
-        };
-        Ok(Self { pool: Arc::new(pool), info: Arc::new(info), checked: false })
+    pub(super) async fn open_unchecked(
+        plugin: &Plugin,
+        store: &str,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<Self, CallError> {
+        let serving = Serving::open_unchecked(plugin, store, settings).await?;
+        Ok(Self { serving: Arc::new(serving), plugin: plugin.name().into(), checked: false })
     }
 
     /// Opens the generator and refuses it if its IDs could be guessed.
-    pub(super) async fn open(code: Arc<Code>, store: &str, setup: GuestSetup) -> Result<Self, CallError> {
-        let manager = Self { checked: true, ..Self::open_unchecked(code, store, setup).await? };
-        let info = &manager.info;
-        if info.entropy_bits < MIN_ENTROPY_BITS && !info.aspnet_form {
-            return Err(CallError::Store(StoreError::InvalidArgument(format!(
-                "ID generator `{}` makes IDs of {} random bits; at least {MIN_ENTROPY_BITS} are required (only the \
-                 ASP.NET form may have 120)",
-                info.name, info.entropy_bits
-            ))));
-        }
-        // The exemption is for the form, so one ID is looked at to see that it has it.
-        manager.create("probe", None).await?;
-        Ok(manager)
+    pub(super) async fn open(
+        plugin: &Plugin,
+        store: &str,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<Self, CallError> {
+        let serving = Serving::open(plugin, store, settings).await?;
+        Ok(Self { serving: Arc::new(serving), plugin: plugin.name().into(), checked: true })
+    }
+
+    /// Its use of the plugin.
+    pub(super) fn usage(&self) -> Arc<dyn Use> {
+        self.serving.clone()
     }
 
     /// What the generator says of itself.
     #[must_use]
-    pub fn info(&self) -> &IdManagerInfo {
-        &self.info
+    pub fn info(&self) -> IdManagerInfo {
+        let Info { name, entropy_bits, form, verifiable } = self.serving.now().info.clone();
+        IdManagerInfo { name, entropy_bits, aspnet_form: form == IdForm::Aspnet, verifiable }
+    }
+
+    /// Whether `validate` recognises the generator's own IDs.
+    #[must_use]
+    pub fn is_verifiable(&self) -> bool {
+        self.serving.now().info.verifiable
     }
 
     /// The plugin's name: its file name without the extension.
     #[must_use]
     pub fn plugin(&self) -> &str {
-        self.pool.code().name()
+        &self.plugin
     }
 
     /// A fresh ID. One that does not have the form that the contract asks for is an error of the plugin.
     pub async fn create(&self, application: &str, previous: Option<&str>) -> Result<String, CallError> {
         let context = Context { application: application.to_owned(), previous: previous.map(str::to_owned) };
-        let (checked, aspnet_form) = (self.checked, self.info.aspnet_form);
-        self.pool
+        let (checked, aspnet_form) = (self.checked, self.serving.now().info.form == IdForm::Aspnet);
+        self.serving
             .call(
+                Shard::Number(0),
                 "create",
                 |functions| Some(functions.create),
                 |_| Ok((context,)),
@@ -162,8 +188,9 @@ impl IdManager {
 
     /// Whether an ID has the right form and, for a verifiable generator, was made by it.
     pub async fn validate(&self, id: &str) -> Result<bool, CallError> {
-        self.pool
+        self.serving
             .call_plain(
+                Shard::Number(0),
                 "validate",
                 |functions| Some(functions.validate),
                 |_| Ok((id.to_owned(),)),

@@ -15,7 +15,11 @@ mod plugin;
 mod pool;
 mod provider;
 mod runtime;
+mod serving;
+mod shard_cursor;
+mod source;
 mod status;
+mod watch;
 
 pub use component::{Description, Kind, LoadError, LoadFailure};
 pub use directory::{FindError, PluginDirectory};

@@ -71,7 +71,7 @@ impl<T> Places<T> {
     }
 
     /// Frees a place, for the first in line if there is one.
-    fn give_back(&self, mut resting: Option<T>) {
+    pub(super) fn give_back(&self, mut resting: Option<T>) {
         let mut state = self.state.lock();
         while let Some(first) = state.line.pop_front() {
             // One that has left the line meanwhile gives it back.
@@ -113,6 +113,11 @@ impl<T> Place<'_, T> {
     /// Takes out what rests there.
     pub(super) fn take_resting(&mut self) -> Option<T> {
         self.resting.take()
+    }
+
+    /// Keeps the place; [`Places::give_back`] is called for it later.
+    pub(super) fn keep(mut self) {
+        self.is_given_back = true;
     }
 
     /// Gives the place back with something in it.

@@ -30,7 +30,7 @@ pub(super) struct Code {
     /// Whether a call may wait for something outside the host; decided from the imports alone.
     pub(super) waits: bool,
     pub(super) limits: Limits,
-    pub(super) counters: Counters,
+    pub(super) counters: Arc<Counters>,
 }
 
 impl Code {
@@ -105,6 +105,7 @@ impl Plugin {
         limits: Limits,
         clock: Clock,
         kv: Kv,
+        counters: Arc<Counters>,
     ) -> Result<Self, LoadError> {
         let Recognised { component, description } = recognised;
         let load_error = |why: LoadFailure| LoadError { file: description.file.clone(), why };
@@ -116,8 +117,12 @@ impl Plugin {
             .instantiate_pre(&component)
             .map_err(|error| load_error(LoadFailure::WrongType(format!("{error:#}"))))?;
         let limits = grants.limits.unwrap_or(limits);
-        let code = Code { component, pre, waits: linked.waits, limits, counters: Counters::default(), description };
+        let code = Code { component, pre, waits: linked.waits, limits, counters, description };
         Ok(Self { code: Arc::new(code), grants: Arc::new(grants), log_budget: Arc::default(), clock, kv })
+    }
+
+    pub(super) fn code(&self) -> &Arc<Code> {
+        &self.code
     }
 
     /// The plugin's name: its file name without the extension.
@@ -144,7 +149,7 @@ impl Plugin {
         self.description().kinds.contains(&Kind::IdManager)
     }
 
-    /// What an operator is told of it.
+    /// What an operator is told of this build; the directory adds what becomes of it.
     #[must_use]
     pub fn status(&self) -> PluginStatus {
         let Code { description, limits, counters, .. } = &*self.code;
@@ -153,7 +158,6 @@ impl Plugin {
             file: description.file.display().to_string(),
             digest: description.digest.clone(),
             kind: description.kinds_text(),
-            state: "loaded".to_owned(),
             imports: description.imports.clone(),
             size: description.size,
             limits: PluginLimits::from(*limits),
@@ -161,17 +165,18 @@ impl Plugin {
             failures: counters.failures.load(Ordering::Relaxed),
             replaced: counters.replaced.load(Ordering::Relaxed),
             instances: counters.instances.load(Ordering::Relaxed),
+            ..PluginStatus::default()
         }
     }
 
     /// A provider for a store. One instance is initialized at once, to see that it can be.
     pub async fn provider(&self, store: &str, settings: &BTreeMap<String, String>) -> Result<Provider, CallError> {
-        Provider::open(self.code.clone(), store, self.setup(store, settings)).await
+        Provider::open(self, store, settings).await
     }
 
     /// A generator for a store. One instance is initialized at once, to see that it can be.
     pub async fn id_manager(&self, store: &str, settings: &BTreeMap<String, String>) -> Result<IdManager, CallError> {
-        IdManager::open(self.code.clone(), store, self.setup(store, settings)).await
+        IdManager::open(self, store, settings).await
     }
 
     /// A generator that is taken as it is, and whose IDs are passed on as they come, wrong ones too: for the conformance
@@ -181,11 +186,11 @@ impl Plugin {
         store: &str,
         settings: &BTreeMap<String, String>,
     ) -> Result<IdManager, CallError> {
-        IdManager::open_unchecked(self.code.clone(), store, self.setup(store, settings)).await
+        IdManager::open_unchecked(self, store, settings).await
     }
 
     /// What the instances for a store have in common. A store's settings come on top of the plugin's.
-    fn setup(&self, store: &str, settings: &BTreeMap<String, String>) -> GuestSetup {
+    pub(super) fn setup(&self, store: &str, settings: &BTreeMap<String, String>) -> GuestSetup {
         let mut all = self.grants.settings.clone();
         all.extend(settings.clone());
         GuestSetup {

@@ -6,13 +6,14 @@
 
 use std::{
     future::Future,
-    ops::{Deref, DerefMut},
+    mem,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
+use parking_lot::Mutex;
 use tokio::time::timeout;
 use wasmtime::{
     Store,
@@ -24,6 +25,7 @@ use super::{
     instance::{self, InstanceState},
     places::{Full, Place, Places},
     plugin::Code,
+    serving::{Build, Instances},
 };
 use crate::{
     capabilities::{GuestContext, GuestSetup, Nonsense, bindings::types},
@@ -56,6 +58,28 @@ pub(super) trait Exports: Copy + Send + Sync + 'static {
 
     /// The function that every instance is given first.
     fn initialize(&self) -> TypedFunc<InitializeParams, Answer<Self::Info>>;
+
+    /// How many instances may serve, as the first one said.
+    fn instances(_info: &Self::Info) -> Instances {
+        Instances::Any
+    }
+
+    /// Judges what a build says of itself, before it serves.
+    fn accept(_build: &Build<Self>) -> impl Future<Output = Result<(), CallError>> + Send {
+        async { Ok(()) }
+    }
+
+    /// The optional interface of components that keep sessions in their memory.
+    fn state_transfer(&self) -> Option<StateTransfer> {
+        None
+    }
+}
+
+/// The functions of `state-transfer`.
+#[derive(Clone, Copy)]
+pub(super) struct StateTransfer {
+    pub(super) export: TypedFunc<(), Answer<Vec<u8>>>,
+    pub(super) import: TypedFunc<(Vec<u8>,), Answer<()>>,
 }
 
 /// Calls of one plugin, over all its pools.
@@ -73,7 +97,14 @@ pub(super) struct Pool<E: Exports> {
     store_name: Arc<str>,
     setup: GuestSetup,
     places: Places<Box<Live<E>>>,
+    /// The only instance, while its state is carried over to a successor.
+    stopped: Mutex<Option<Box<Live<E>>>>,
+    /// A successor has taken over what the instance kept.
+    retired: AtomicBool,
 }
+
+/// Nothing is called here any more: a successor serves.
+pub(super) struct Stopped;
 
 /// An instance and its exports.
 struct Live<E> {
@@ -96,7 +127,14 @@ impl<E: Exports> Pool<E> {
         setup: GuestSetup,
     ) -> Result<(Self, E::Info), CallError> {
         let places = Places::new(code.limits.instances);
-        let pool = Self { code, store_name: store_name.into(), setup, places };
+        let pool = Self {
+            code,
+            store_name: store_name.into(),
+            setup,
+            places,
+            stopped: Mutex::default(),
+            retired: AtomicBool::new(false),
+        };
         let place = pool.places.take().await;
         let (live, info) = pool.make().await?;
         place.put_back(Box::new(live));
@@ -113,46 +151,84 @@ impl<E: Exports> Pool<E> {
         self.places.restrict_to(instances);
     }
 
-    /// Calls a function that answers with a result. `function` finds nothing where an optional interface is missing.
+    /// Calls a function in an instance that was taken out. `function` finds nothing where an optional interface is
+    /// missing.
     ///
     /// `params` puts what the component is to own into its handle table; `outcome` takes out what it answered.
     pub(super) async fn call<P: Params, R: Value, O>(
         &self,
-        operation: &'static str,
-        function: impl FnOnce(&E) -> Option<TypedFunc<P, Answer<R>>>,
-        params: impl FnOnce(&mut GuestContext) -> Result<P, ResourceTableError>,
-        outcome: impl FnOnce(&mut GuestContext, R) -> Result<O, Nonsense>,
-    ) -> Result<O, CallError> {
-        let answer = self.call_plain(operation, function, params, |guest, answer| match answer {
-            Ok(answer) => outcome(guest, answer).map(Ok),
-            Err(error) => Ok(Err(StoreError::from(error))),
-        });
-        Ok(answer.await??)
-    }
-
-    /// Calls a function that answers with a value.
-    pub(super) async fn call_plain<P: Params, R: Value, O>(
-        &self,
+        mut taken: Taken<'_, E>,
         operation: &'static str,
         function: impl FnOnce(&E) -> Option<TypedFunc<P, (R,)>>,
         params: impl FnOnce(&mut GuestContext) -> Result<P, ResourceTableError>,
         outcome: impl FnOnce(&mut GuestContext, R) -> Result<O, Nonsense>,
     ) -> Result<O, CallError> {
-        let mut taken = self.take_out().await?;
-        let Some(function) = function(&taken.exports) else {
+        let Some(function) = function(&taken.live.exports) else {
             taken.put_back();
             let what = format!("`{operation}` was called, which it does not export");
             return Err(CallError::Store(StoreError::Other(what)));
         };
         self.code.counters.calls.fetch_add(1, Ordering::Relaxed);
         let nonsense = |what: String| self.failed(PluginFailure::Nonsense { operation, what });
-        let params = params(&mut taken.store.data_mut().guest).map_err(|error| nonsense(error.to_string()))?;
-        let (answer,) = self.run(operation, &mut taken.store, function, params).await?;
-        let guest = &mut taken.store.data_mut().guest;
+        let store = &mut taken.live.store;
+        let params = params(&mut store.data_mut().guest).map_err(|error| nonsense(error.to_string()))?;
+        let (answer,) = self.run(operation, store, function, params).await?;
+        let guest = &mut store.data_mut().guest;
         let outcome = outcome(guest, answer).map_err(|error| nonsense(error.0))?;
         guest.end_call();
         taken.put_back();
         Ok(outcome)
+    }
+
+    /// Waits until the only instance is free and lets nobody have it. What it keeps in its memory, if it can tell.
+    pub(super) async fn stop(&self) -> Result<Option<Vec<u8>>, CallError> {
+        let Ok(mut taken) = self.take_out().await? else { return Ok(None) };
+        let state = match taken.live.exports.state_transfer() {
+            None => None,
+            Some(StateTransfer { export, .. }) => {
+                let (state,) = self.run("export-state", &mut taken.live.store, export, ()).await?;
+                match state {
+                    Ok(state) => Some(state),
+                    Err(error) => {
+                        taken.put_back();
+                        return Err(StoreError::from(error).into());
+                    }
+                }
+            }
+        };
+        let Taken { live, place, replaced } = taken;
+        mem::forget(replaced);
+        *self.stopped.lock() = Some(live);
+        place.keep();
+        Ok(state)
+    }
+
+    /// Gives the first instance what its predecessor kept.
+    pub(super) async fn import(&self, state: Vec<u8>) -> Result<(), CallError> {
+        let Ok(mut taken) = self.take_out().await? else { return Ok(()) };
+        let Some(StateTransfer { import, .. }) = taken.live.exports.state_transfer() else {
+            let what = "the build before it exports its state, and this one has no `import-state` to take it over";
+            return Err(StoreError::InvalidArgument(what.to_owned()).into());
+        };
+        let (imported,) = self.run("import-state", &mut taken.live.store, import, (state,)).await?;
+        imported.map_err(StoreError::from)?;
+        taken.put_back();
+        Ok(())
+    }
+
+    /// After [`Pool::stop`]: goes on as before.
+    pub(super) fn resume(&self) {
+        if let Some(live) = self.stopped.lock().take() {
+            self.places.give_back(Some(live));
+        }
+    }
+
+    /// After [`Pool::stop`]: a successor serves, and whoever waits here is sent there.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        if self.stopped.lock().take().is_some() {
+            self.places.give_back(None);
+        }
     }
 
     /// Runs code of the component: inline if it never waits, on a fiber if it may.
@@ -181,16 +257,19 @@ impl<E: Exports> Pool<E> {
     }
 
     /// An instance, from the idle ones or new.
-    async fn take_out(&self) -> Result<Taken<'_, E>, CallError> {
+    pub(super) async fn take_out(&self) -> Result<Result<Taken<'_, E>, Stopped>, CallError> {
         let mut place = match self.places.try_take() {
             Ok(place) => place,
             Err(Full) => timeout(self.code.limits.deadline, self.places.take()).await.map_err(|_| self.saturated())?,
         };
+        if self.retired.load(Ordering::Acquire) {
+            return Ok(Err(Stopped));
+        }
         let live = match place.take_resting() {
             Some(live) => live,
             None => Box::new(self.make().await?.0),
         };
-        Ok(Taken { live, place, replaced: CountsAsReplaced(&self.code.counters) })
+        Ok(Ok(Taken { live, place, replaced: CountsAsReplaced(&self.code.counters) }))
     }
 
     /// A new instance, initialized.
@@ -224,7 +303,7 @@ impl<E: Exports> Pool<E> {
 }
 
 /// An instance that was taken out. Dropped without [`Taken::put_back`], it is gone: its call failed or was given up.
-struct Taken<'a, E: Exports> {
+pub(super) struct Taken<'a, E: Exports> {
     live: Box<Live<E>>,
     replaced: CountsAsReplaced<'a>,
     place: Place<'a, Box<Live<E>>>,
@@ -233,22 +312,8 @@ struct Taken<'a, E: Exports> {
 impl<E: Exports> Taken<'_, E> {
     fn put_back(self) {
         let Self { live, replaced, place } = self;
-        std::mem::forget(replaced);
+        mem::forget(replaced);
         place.put_back(live);
-    }
-}
-
-impl<E: Exports> Deref for Taken<'_, E> {
-    type Target = Live<E>;
-
-    fn deref(&self) -> &Live<E> {
-        &self.live
-    }
-}
-
-impl<E: Exports> DerefMut for Taken<'_, E> {
-    fn deref_mut(&mut self) -> &mut Live<E> {
-        &mut self.live
     }
 }
 

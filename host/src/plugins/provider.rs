@@ -1,6 +1,6 @@
 //! A session store behind a component: the operations of the contract as calls.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use thiserror::Error;
 use wasmtime::{
@@ -11,11 +11,13 @@ use wasmtime::{
 use super::{
     PluginError,
     instance::InstanceState,
-    plugin::Code,
-    pool::{Answer, Exports, InitializeParams, Pool},
+    plugin::{Code, Plugin},
+    pool::{Answer, Exports, InitializeParams, StateTransfer},
+    serving::{Instances, Serving, Shard, Use},
+    shard_cursor,
 };
 use crate::{
-    capabilities::{ExpirySink, GuestSetup, bindings::types, convert},
+    capabilities::{ExpirySink, bindings::types, convert},
     contract::{
         Condition, GetExclusiveOutcome, GetOutcome, ReleaseOutcome, RemoveOutcome, RenameOutcome, ResetOutcome,
         SessionData, SessionKey, SessionPage, SetOutcome, StoreError,
@@ -92,6 +94,7 @@ struct Functions {
     rename: Option<TypedFunc<RenameParams, Answer<types::RenameOutcome>>>,
     list: Option<TypedFunc<ListParams, Answer<types::SessionPage>>>,
     scan: Option<TypedFunc<ScanParams, Answer<types::SessionPage>>>,
+    state_transfer: Option<StateTransfer>,
 }
 
 impl Exports for Functions {
@@ -114,12 +117,40 @@ impl Exports for Functions {
             rename: code.optional_function(store, instance, RENAME, "rename")?,
             list: code.optional_function(store, instance, INDEX, "list")?,
             scan: code.optional_function(store, instance, SCAN, "scan")?,
+            state_transfer: state_transfer(code, store, instance)?,
         })
     }
 
     fn initialize(&self) -> TypedFunc<InitializeParams, Answer<Info>> {
         self.initialize
     }
+
+    fn instances(info: &Info) -> Instances {
+        match info.instancing {
+            Instancing::Any => Instances::Any,
+            Instancing::Single => Instances::Shards(1),
+            Instancing::Sharded(shards) => Instances::Shards(usize::try_from(shards).unwrap_or(usize::MAX)),
+        }
+    }
+
+    fn state_transfer(&self) -> Option<StateTransfer> {
+        self.state_transfer
+    }
+}
+
+fn state_transfer(
+    code: &Code,
+    store: &mut Store<InstanceState>,
+    instance: &Instance,
+) -> wasmtime::Result<Option<StateTransfer>> {
+    const STATE_TRANSFER: &str = "state-transfer";
+    if !code.exports(STATE_TRANSFER) {
+        return Ok(None);
+    }
+    Ok(Some(StateTransfer {
+        export: code.function(store, instance, STATE_TRANSFER, "export-state")?,
+        import: code.function(store, instance, STATE_TRANSFER, "import-state")?,
+    }))
 }
 
 /// The optional interface behind [`Provider::rename`].
@@ -136,46 +167,43 @@ pub const SCAN: &str = "session-scan";
 /// Lock ids go in as plain numbers, so that the conformance kit can pass wrong ones.
 #[derive(Clone)]
 pub struct Provider {
-    pool: Arc<Pool<Functions>>,
-    name: Arc<str>,
-    /// Whether sessions live in the memory of its only instance.
-    single: bool,
+    serving: Arc<Serving<Functions>>,
+    /// The plugin's name, which no change of its build changes.
+    plugin: Arc<str>,
 }
 
 impl Provider {
-    pub(super) async fn open(code: Arc<Code>, store: &str, setup: GuestSetup) -> Result<Self, CallError> {
-        let (pool, info) = Pool::<Functions>::open(code, store, setup).await?;
-        match info.instancing {
-            Instancing::Any => {}
-            Instancing::Single => pool.restrict_to(1),
-            Instancing::Sharded(shards) => {
-                return Err(CallError::Store(StoreError::InvalidArgument(format!(
-                    "plugin `{}` wants {shards} shards, which this version of the host does not offer; let it answer \
-                     `any` or `single` in `initialize`",
-                    info.name
-                ))));
-            }
-        }
-        let single = matches!(info.instancing, Instancing::Single);
-        Ok(Self { pool: Arc::new(pool), name: info.name.into(), single })
+    pub(super) async fn open(
+        plugin: &Plugin,
+        store: &str,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<Self, CallError> {
+        let serving = Serving::open(plugin, store, settings).await?;
+        Ok(Self { serving: Arc::new(serving), plugin: plugin.name().into() })
+    }
+
+    /// Its use of the plugin.
+    pub(super) fn usage(&self) -> Arc<dyn Use> {
+        self.serving.clone()
     }
 
     /// What the provider calls itself.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn name(&self) -> String {
+        self.serving.now().info.name.clone()
     }
 
     /// The plugin's name: its file name without the extension.
     #[must_use]
     pub fn plugin(&self) -> &str {
-        self.pool.code().name()
+        &self.plugin
     }
 
     /// Fresh, empty data.
     pub async fn create_new_data(&self, idle_timeout: u32) -> Result<SessionData, CallError> {
-        self.pool
+        self.serving
             .call(
+                Shard::Number(0),
                 "create-new-data",
                 |functions| Some(functions.create_new_data),
                 |_| Ok((idle_timeout,)),
@@ -186,8 +214,9 @@ impl Provider {
 
     /// Inserts an item flagged uninitialized, unless there is one.
     pub async fn create_uninitialized(&self, key: &SessionKey, data: SessionData) -> Result<(), CallError> {
-        self.pool
+        self.serving
             .call(
+                Shard::Of(key),
                 "create-uninitialized",
                 |functions| Some(functions.create_uninitialized),
                 |guest| Ok((Key::from(key), convert::guest_data(guest.table(), data)?)),
@@ -198,8 +227,9 @@ impl Provider {
 
     /// Reads an item.
     pub async fn get(&self, key: &SessionKey) -> Result<GetOutcome, CallError> {
-        self.pool
+        self.serving
             .call(
+                Shard::Of(key),
                 "get",
                 |functions| Some(functions.get),
                 |_| Ok((Key::from(key),)),
@@ -210,8 +240,9 @@ impl Provider {
 
     /// Reads an item and changes nothing.
     pub async fn peek(&self, key: &SessionKey) -> Result<GetOutcome, CallError> {
-        self.pool
+        self.serving
             .call(
+                Shard::Of(key),
                 "peek",
                 |functions| Some(functions.peek),
                 |_| Ok((Key::from(key),)),
@@ -222,8 +253,9 @@ impl Provider {
 
     /// Reads an item and takes its lock.
     pub async fn get_exclusive(&self, key: &SessionKey) -> Result<GetExclusiveOutcome, CallError> {
-        self.pool
+        self.serving
             .call(
+                Shard::Of(key),
                 "get-exclusive",
                 |functions| Some(functions.get_exclusive),
                 |_| Ok((Key::from(key),)),
@@ -241,8 +273,9 @@ impl Provider {
         condition: Condition,
         keep_lock: bool,
     ) -> Result<SetOutcome, CallError> {
-        self.pool
+        self.serving
             .call(
+                Shard::Of(key),
                 "set-and-release",
                 |functions| Some(functions.set_and_release),
                 |guest| {
@@ -256,8 +289,9 @@ impl Provider {
 
     /// Unlocks an item.
     pub async fn release_exclusive(&self, key: &SessionKey, lock_id: u32) -> Result<ReleaseOutcome, CallError> {
-        self.pool
+        self.serving
             .call(
+                Shard::Of(key),
                 "release-exclusive",
                 |functions| Some(functions.release_exclusive),
                 |_| Ok((Key::from(key), lock_id)),
@@ -273,8 +307,9 @@ impl Provider {
         lock_id: Option<u32>,
         want_item: bool,
     ) -> Result<RemoveOutcome, CallError> {
-        self.pool
+        self.serving
             .call(
+                Shard::Of(key),
                 "remove",
                 |functions| Some(functions.remove),
                 |_| Ok((Key::from(key), lock_id, want_item)),
@@ -285,8 +320,9 @@ impl Provider {
 
     /// Slides the expiry.
     pub async fn reset_timeout(&self, key: &SessionKey) -> Result<ResetOutcome, CallError> {
-        self.pool
+        self.serving
             .call(
+                Shard::Of(key),
                 "reset-timeout",
                 |functions| Some(functions.reset_timeout),
                 |_| Ok((Key::from(key),)),
@@ -297,17 +333,24 @@ impl Provider {
 
     /// Has up to `limit` expired sessions reported to `sink` and deleted; whether there may be more.
     pub async fn sweep(&self, limit: u32, sink: Arc<dyn ExpirySink>) -> Result<bool, CallError> {
-        self.pool
-            .call(
-                "sweep",
-                |functions| Some(functions.sweep),
-                |guest| {
-                    guest.report_expired_to(sink);
-                    Ok((limit,))
-                },
-                |_, more| Ok(more),
-            )
-            .await
+        let mut more = false;
+        for shard in 0..self.serving.now().shards() {
+            let sink = sink.clone();
+            more |= self
+                .serving
+                .call(
+                    Shard::Number(shard),
+                    "sweep",
+                    |functions| Some(functions.sweep),
+                    |guest| {
+                        guest.report_expired_to(sink);
+                        Ok((limit,))
+                    },
+                    |_, more| Ok(more),
+                )
+                .await?;
+        }
+        Ok(more)
     }
 
     /// The optional `session-rename`. Ask [`Provider::can_rename`] first.
@@ -318,8 +361,9 @@ impl Provider {
         lock_id: Option<u32>,
     ) -> Result<RenameOutcome, CallError> {
         let (application, id) = key.parts();
-        self.pool
+        self.serving
             .call(
+                Shard::Of(key),
                 "rename",
                 |functions| functions.rename,
                 |_| Ok((application, id, new_id.to_owned(), lock_id)),
@@ -336,14 +380,19 @@ impl Provider {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<SessionPage, CallError> {
-        self.pool
+        let shards = self.serving.now().shards();
+        let (shard, cursor) = shard_cursor::split(cursor, shards)?;
+        let page = self
+            .serving
             .call(
+                Shard::Number(shard),
                 "list",
                 |functions| functions.list,
                 |_| Ok((application.to_owned(), subject.to_owned(), cursor.map(str::to_owned), limit)),
                 |_, page| convert::page(page),
             )
-            .await
+            .await?;
+        Ok(shard_cursor::joined(page, shard, shards))
     }
 
     /// The optional `session-scan`. Ask [`Provider::can_scan`] first.
@@ -353,43 +402,51 @@ impl Provider {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<SessionPage, CallError> {
-        self.pool
+        let shards = self.serving.now().shards();
+        let (shard, cursor) = shard_cursor::split(cursor, shards)?;
+        let page = self
+            .serving
             .call(
+                Shard::Number(shard),
                 "scan",
                 |functions| functions.scan,
                 |_| Ok((application.map(str::to_owned), cursor.map(str::to_owned), limit)),
                 |_, page| convert::page(page),
             )
-            .await
+            .await?;
+        Ok(shard_cursor::joined(page, shard, shards))
     }
 
-    /// Whether it exports `session-rename`.
+    /// Whether it exports `session-rename`, and a session's new ID cannot lead to another instance's memory.
     #[must_use]
     pub fn can_rename(&self) -> bool {
-        self.pool.code().exports(RENAME)
+        {
+            let build = self.serving.now();
+            build.shards() == 1 && build.code().exports(RENAME)
+        }
     }
 
     /// Whether it exports `session-index`.
     #[must_use]
     pub fn can_list(&self) -> bool {
-        self.pool.code().exports(INDEX)
+        self.serving.now().code().exports(INDEX)
     }
 
     /// Whether it exports `session-scan`.
     #[must_use]
     pub fn can_scan(&self) -> bool {
-        self.pool.code().exports(SCAN)
+        self.serving.now().code().exports(SCAN)
     }
 
-    /// Whether it keeps sessions in its own memory, and so serves with one instance only.
+    /// Whether it keeps sessions in its own memory.
     #[must_use]
     pub fn keeps_sessions_in_memory(&self) -> bool {
-        self.single
+        self.serving.now().keeps_sessions_in_memory()
     }
 
     /// Whether a call may wait for something outside the host, by its imports.
     #[must_use]
     pub fn waits(&self) -> bool {
-        self.pool.code().waits
+        self.serving.now().code().waits
     }
 }

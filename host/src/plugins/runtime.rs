@@ -1,10 +1,20 @@
 //! The runtime itself: one engine and the plugins that are made with it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use wasmtime::Engine;
 
-use super::{Description, LoadError, Plugin, cache::CodeCache, component, engine};
+use super::{
+    Description, LoadError, LoadFailure, Plugin,
+    cache::CodeCache,
+    component, engine,
+    pool::Counters,
+    source::{Refusal, Source},
+};
 use crate::{
     capabilities::kv::Kv,
     clock::Clock,
@@ -29,12 +39,33 @@ impl Runtime {
 
     /// Reads one component and links it to what it is granted; nothing of it runs yet.
     pub fn load(&self, file: &Path, grants: Grants, limits: Limits) -> Result<Plugin, LoadError> {
-        let recognised = component::recognise(&self.engine, self.cache.as_ref(), file)?;
-        Plugin::link(&self.engine, recognised, grants, limits, self.clock.clone(), self.kv.clone())
+        self.link_component(file, &read(file)?, grants, limits, Arc::default())
     }
 
     /// What a file says of itself, without grants and without running anything of it.
     pub fn describe(&self, file: &Path) -> Result<Description, LoadError> {
-        Ok(component::recognise(&self.engine, self.cache.as_ref(), file)?.description)
+        Ok(component::recognise(&self.engine, self.cache.as_ref(), file, &read(file)?)?.description)
     }
+
+    /// Links what was read to what it is granted; nothing of it runs yet. `counters` go on where they are.
+    pub(super) fn link(&self, source: &Source, limits: Limits, counters: Arc<Counters>) -> Result<Plugin, Refusal> {
+        let grants = source.grants(limits)?;
+        Ok(self.link_component(&source.file, &source.component, grants, limits, counters)?)
+    }
+
+    fn link_component(
+        &self,
+        file: &Path,
+        bytes: &[u8],
+        grants: Grants,
+        limits: Limits,
+        counters: Arc<Counters>,
+    ) -> Result<Plugin, LoadError> {
+        let recognised = component::recognise(&self.engine, self.cache.as_ref(), file, bytes)?;
+        Plugin::link(&self.engine, recognised, grants, limits, self.clock.clone(), self.kv.clone(), counters)
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, LoadError> {
+    fs::read(file).map_err(|error| LoadError { file: file.to_owned(), why: LoadFailure::Read(error) })
 }

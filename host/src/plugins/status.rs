@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::config::Limits;
 
 /// What is known of a plugin in the directory.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
 pub struct PluginStatus {
     /// Its name: the file name without `.wasm`.
     pub name: String,
@@ -16,8 +16,15 @@ pub struct PluginStatus {
     pub digest: String,
     /// What it is: `provider`, `id-manager`, `session-events` or `partition-resolver`; several joined by a comma.
     pub kind: String,
-    /// `loaded`, or `refused: ` and why.
+    /// `serving` (a store uses it), `loaded` (none does), `removed` (the file is gone; stores use it from memory), or
+    /// `refused` (there is no build of it that can be used).
     pub state: String,
+    /// Why what is in its files now is not used, if it is not. A build before it may serve all the same.
+    pub refused: Option<String>,
+    /// The stores that use it.
+    pub stores: Vec<String>,
+    /// How often a build was replaced by another since the start.
+    pub swaps: u64,
     /// What it imports.
     pub imports: Vec<String>,
     /// Size of the file, bytes.
@@ -35,7 +42,7 @@ pub struct PluginStatus {
 }
 
 /// The limits a plugin runs under.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub struct PluginLimits {
     /// Memory of one instance, bytes.
     pub memory: usize,

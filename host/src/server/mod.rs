@@ -34,6 +34,7 @@ pub struct Server {
     clock: Clock,
     kv: Kv,
     loaded: Option<Loaded>,
+    plugins: PluginDirectory,
     service: SessionService,
     state_server: Option<(TcpListener, StateServerConfig)>,
     http: Option<(TcpListener, HttpConfig)>,
@@ -52,14 +53,13 @@ impl Server {
         let runtime = Runtime::new(clock.clone(), kv.clone(), Some(data_dir.code_cache()))
             .map_err(|error| ServerError::Runtime(format!("{error:#}")))?;
         let directory = &config.plugins.directory;
-        let plugins = PluginDirectory::read(&runtime, directory, config.plugins.limits)
+        let plugins = PluginDirectory::read(runtime, directory, config.plugins.limits)
             .map_err(|source| ServerError::PluginDirectory { directory: directory.clone(), source })?;
-        for plugin in plugins.plugins() {
-            let what = plugin.description();
-            tracing::info!(plugin = what.name, kind = what.kinds_text(), digest = what.digest, "loaded");
+        for plugin in plugins.status().iter().filter(|plugin| plugin.refused.is_none()) {
+            tracing::info!(plugin = plugin.name, kind = plugin.kind, digest = plugin.digest, "loaded");
         }
         let sinks: Vec<Arc<dyn EventSink>> = if config.log.events { vec![Arc::new(LogSink)] } else { Vec::new() };
-        let service = SessionService::open(&config, plugins, &clock, &sinks).await?;
+        let service = SessionService::open(&config, plugins.clone(), &clock, &sinks).await?;
         for store in service.stores() {
             tracing::info!(store = store.name, provider = store.provider, id_generator = store.id_generator, "open");
         }
@@ -72,12 +72,12 @@ impl Server {
             Some(config) => Some((bind("HTTP", config.address).await?, config.clone())),
             None => None,
         };
-        Ok(Self { config, data_dir, clock, kv, loaded, service, state_server, http, metrics })
+        Ok(Self { config, data_dir, clock, kv, loaded, plugins, service, state_server, http, metrics })
     }
 
     /// Serves until `shutdown`, then finishes what was begun and writes the snapshot.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), ServerError> {
-        let Self { config, data_dir, clock, kv, loaded, service, state_server, http, metrics } = self;
+        let Self { config, data_dir, clock, kv, loaded, plugins, service, state_server, http, metrics } = self;
         if let Some(loaded) = loaded {
             loaded.retire()?;
         }
@@ -99,6 +99,7 @@ impl Server {
         let sweeping = service.clone();
         let stop_sweeping = shutdown.clone();
         background.spawn(async move { sweeping.sweep(stop_sweeping).await });
+        background.spawn(plugins.watch(config.plugins.poll_interval, shutdown.clone()));
         background.spawn(telemetry::publish(service, kv.clone(), metrics, shutdown.clone()));
         tracing::info!(data = %config.data_dir.display(), "ready");
 

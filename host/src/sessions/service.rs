@@ -18,7 +18,7 @@ use crate::{
         Condition, GetExclusiveOutcome, GetOutcome, Lock, LockId, Payload, ReleaseOutcome, RemoveOutcome, ResetOutcome,
         SessionKey, SessionPage, SetOutcome,
     },
-    plugins::{CallError, FindError, IdManager, Kind, PluginDirectory, PluginStatus, Provider},
+    plugins::{FindError, IdManager, PluginDirectory, PluginStatus, Provider},
 };
 
 /// What a front end asks to have stored.
@@ -246,45 +246,22 @@ async fn open_plugins(
     store: &StoreConfig,
     plugins: &PluginDirectory,
 ) -> Result<(Provider, IdManager), OpenError> {
-    let refused = |plugin: &str, error: CallError| OpenError::Refused {
-        store: name.to_owned(),
-        plugin: plugin.to_owned(),
-        error,
-    };
-    let find = |plugin: &str, kind: Kind| {
-        plugins.find(plugin, kind).map_err(|error| OpenError::Plugin { store: name.to_owned(), error })
-    };
-    let provider = find(&store.provider, Kind::Provider)?
-        .provider(name, &store.settings)
-        .await
-        .map_err(|error| refused(&store.provider, error))?;
-    let ids = find(&store.id_generator, Kind::IdManager)?
-        .id_manager(name, &store.id_settings)
-        .await
-        .map_err(|error| refused(&store.id_generator, error))?;
+    let unusable = |error: FindError| OpenError::Plugin { store: name.to_owned(), error };
+    let provider = plugins.provider(&store.provider, name, &store.settings).await.map_err(unusable)?;
+    let ids = plugins.id_manager(&store.id_generator, name, &store.id_settings).await.map_err(unusable)?;
     Ok((provider, ids))
 }
 
 /// Why a store could not be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// The plugin is not there or not of the kind.
+    /// The plugin is not there, not of the kind, or does not start.
     #[error("store `{store}` cannot be opened: {error}")]
     Plugin {
         /// The store.
         store: String,
         /// What is wrong with the plugin.
         error: FindError,
-    },
-    /// The plugin said no, or failed.
-    #[error("store `{store}` cannot be opened: plugin `{plugin}` refused to start: {error}")]
-    Refused {
-        /// The store.
-        store: String,
-        /// The plugin.
-        plugin: String,
-        /// What it said.
-        error: CallError,
     },
     /// There is no such store.
     #[error("there is no store `{store}`; add a section `[stores.{store}]`")]

@@ -37,8 +37,6 @@ pub(super) struct Store {
     config: StoreConfig,
     provider: Provider,
     ids: IdManager,
-    /// Whether IDs are checked by the generator before the provider is asked.
-    validate_ids: bool,
     clock: Clock,
     lines: Lines,
     journal: Arc<Journal>,
@@ -57,7 +55,6 @@ impl Store {
     ) -> Self {
         Self {
             name: name.to_owned(),
-            validate_ids: config.validate_ids.unwrap_or(ids.info().verifiable),
             config,
             provider,
             ids,
@@ -360,7 +357,11 @@ impl Store {
 
     /// Whether an ID may be one of this store's. An ID that its generator disowns is missing without a look-up.
     async fn recognises(&self, key: &SessionKey) -> Result<bool, SessionError> {
-        if self.validate_ids { self.settle(self.ids.validate(key.id()).await) } else { Ok(true) }
+        if self.config.validate_ids.unwrap_or_else(|| self.ids.is_verifiable()) {
+            self.settle(self.ids.validate(key.id()).await)
+        } else {
+            Ok(true)
+        }
     }
 
     async fn refuse_forged(&self, key: &SessionKey) -> Result<(), SessionError> {

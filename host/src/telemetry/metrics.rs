@@ -58,6 +58,8 @@ fn plugin(status: PluginStatus) {
     counter!("cloakroom_plugin_calls_total", &labels).absolute(status.calls);
     counter!("cloakroom_plugin_failures_total", &labels).absolute(status.failures);
     counter!("cloakroom_plugin_instances_replaced_total", &labels).absolute(status.replaced);
+    counter!("cloakroom_plugin_swaps_total", &labels).absolute(status.swaps);
+    gauge!("cloakroom_plugin_refused", &labels).set(if status.refused.is_some() { 1.0 } else { 0.0 });
     gauge!("cloakroom_plugin_instances", &labels).set(approximate(status.instances as u64));
 }
 

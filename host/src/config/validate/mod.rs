@@ -75,6 +75,12 @@ fn plugins(file: &PluginsSection, overrides: &Overrides, findings: &mut Findings
     let written = file.directory.as_ref().map(|written| findings.path(written));
     PluginsConfig {
         directory: overrides.plugins.clone().or(written).unwrap_or(default.directory),
+        poll_interval: findings.duration(
+            &["plugins", "poll_interval"],
+            file.poll_interval,
+            default.poll_interval,
+            100 * MILLISECOND..=HOUR,
+        ),
         limits: limits(&["plugins", "limits"], &file.limits, default.limits, findings),
     }
 }

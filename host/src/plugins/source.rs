@@ -1,0 +1,105 @@
+//! A plugin's two files, read once: what is checked, compiled and remembered is the same bytes.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+
+use super::{LoadError, LoadFailure};
+use crate::config::{ConfigError, Grants, Limits};
+
+/// The content of `NAME.wasm` and of `NAME.toml` beside it.
+pub(super) struct Source {
+    /// The component's file.
+    pub(super) file: PathBuf,
+    /// The component.
+    pub(super) component: Vec<u8>,
+    /// What it is granted, as it is written; `None` where there is no such file.
+    grants: Option<Vec<u8>>,
+}
+
+/// Why files are not used as a plugin.
+#[derive(Debug, Error)]
+pub(super) enum Refusal {
+    /// The component cannot be used.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The grant file is wrong.
+    #[error(transparent)]
+    Grants(#[from] ConfigError),
+}
+
+impl Source {
+    /// Reads both files.
+    pub(super) fn read(file: &Path) -> Result<Self, Refusal> {
+        let component =
+            fs::read(file).map_err(|error| LoadError { file: file.to_owned(), why: LoadFailure::Read(error) })?;
+        let beside = file.with_extension("toml");
+        let grants = match fs::read(&beside) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(reason) => return Err(ConfigError::Unreadable { file: beside, reason }.into()),
+        };
+        Ok(Self { file: file.to_owned(), component, grants })
+    }
+
+    /// What the operator grants, in the host's limits where the file names none.
+    pub(super) fn grants(&self, limits: Limits) -> Result<Grants, Refusal> {
+        let Some(text) = &self.grants else { return Ok(Grants::default()) };
+        Ok(Grants::in_file(&self.file.with_extension("toml"), text, limits)?)
+    }
+
+    /// Stands for the content of both files.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        hasher.update(Sha256::digest(&self.component));
+        hasher.update(self.grants.as_deref().map_or([0; 32], |text| Sha256::digest(text).into()));
+        hasher.finalize().into()
+    }
+}
+
+/// What can be seen of both files without reading them. Files that changed look different, though not the reverse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    component: Look,
+    grants: Option<Look>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Look {
+    size: u64,
+    modified: Option<SystemTime>,
+    /// A file that was moved here is another one, however much it looks like the one before.
+    inode: u64,
+}
+
+impl Stamp {
+    /// Looks at a plugin's files; `None` if the component is not there.
+    pub(super) fn of(file: &Path) -> Option<Self> {
+        Some(Self { component: look(file)?, grants: look(&file.with_extension("toml")) })
+    }
+}
+
+fn look(file: &Path) -> Option<Look> {
+    let metadata = fs::metadata(file).ok()?;
+    Some(Look { size: metadata.len(), modified: metadata.modified().ok(), inode: metadata.ino() })
+}
+
+/// The components in a directory by plugin name.
+pub(super) fn components(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|extension| extension == "wasm")
+            && let Some(name) = file.file_stem()
+        {
+            found.push((name.to_string_lossy().into_owned(), file));
+        }
+    }
+    Ok(found)
+}
