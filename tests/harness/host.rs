@@ -314,6 +314,12 @@ impl Shared {
     }
 }
 
+/// A loopback address that nobody listens on and that no other server of this test run was given.
+pub(crate) fn free_address() -> Result<SocketAddr> {
+    let [address] = free_addresses()?;
+    Ok(address)
+}
+
 /// Loopback addresses that nobody listens on and that no other server of this test run was given.
 pub(crate) fn free_addresses<const COUNT: usize>() -> Result<[SocketAddr; COUNT]> {
     static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
@@ -382,6 +388,11 @@ pub fn plugins_directory() -> Result<PathBuf> {
             Ok(build.parent().context("the build directory has no parent")?.join("plugins"))
         }
     }
+}
+
+/// The directory with the components that exist for tests, the folders of `tests/fixtures` built.
+pub fn fixtures_directory() -> Result<PathBuf> {
+    Ok(plugins_directory()?.join("../fixtures"))
 }
 
 /// Copies a stream of the process into the log, line by line, until it ends.
