@@ -85,7 +85,7 @@ impl Server {
 
         let mut front_ends = JoinSet::new();
         if let Some((listener, config)) = state_server {
-            front_ends.spawn(state_server::serve(listener, service.clone(), config, shutdown.clone()));
+            front_ends.spawn(state_server::serve(listener, service.clone(), config, clock.clone(), shutdown.clone()));
         }
         if let Some((listener, config)) = http {
             let (service, metrics, shutdown) = (service.clone(), metrics.clone(), shutdown.clone());
