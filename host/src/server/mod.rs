@@ -7,6 +7,7 @@
 mod data_dir;
 mod error;
 mod moved_clock;
+mod open_files;
 
 use std::sync::Arc;
 
@@ -44,6 +45,7 @@ impl Server {
     /// Reads the snapshot and the plugins, opens the stores, and binds the addresses.
     pub async fn start(config: Config) -> Result<Self, ServerError> {
         let metrics = telemetry::install()?;
+        open_files::raise_limit(&config);
         let data_dir = DataDir::open(&config.data_dir)?;
         let clock = Clock::system();
         let loaded = read_snapshot(&data_dir, &clock)?;
