@@ -4,10 +4,9 @@
 //! `plugins` of the same target directory, or in what `CLOAKROOM_PLUGINS` names.
 
 use std::{
-    collections::HashSet,
     env, fs,
     io::{BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -15,9 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 use toml::{Table, Value};
+
+use crate::addresses::free_addresses;
 
 /// How long the host may take until its ports accept connections.
 const START_DEADLINE: Duration = Duration::from_secs(30);
@@ -312,31 +313,6 @@ impl Shared {
         *running = Arc::downgrade(&host);
         Ok(host)
     }
-}
-
-/// A loopback address that nobody listens on and that no other server of this test run was given.
-pub(crate) fn free_address() -> Result<SocketAddr> {
-    let [address] = free_addresses()?;
-    Ok(address)
-}
-
-/// Loopback addresses that nobody listens on and that no other server of this test run was given.
-pub(crate) fn free_addresses<const COUNT: usize>() -> Result<[SocketAddr; COUNT]> {
-    static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
-    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let given = given.get_or_insert_default();
-    // All listeners stay open until all numbers are chosen, so that the system does not offer one twice.
-    let mut listeners = Vec::new();
-    let mut addresses = Vec::new();
-    while addresses.len() < COUNT {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot find a free port")?;
-        let address = listener.local_addr()?;
-        if given.insert(address.port()) {
-            addresses.push(address);
-        }
-        listeners.push(listener);
-    }
-    addresses.try_into().map_err(|_| anyhow!("not {COUNT} addresses"))
 }
 
 /// The table `name` of the configuration, made if it is not there.
