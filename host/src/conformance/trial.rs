@@ -327,11 +327,7 @@ impl Trial {
         describe: impl FnOnce(&T) -> String,
     ) -> Result<T, CallError> {
         if self.writing || result.is_err() {
-            let outcome = match &result {
-                Ok(outcome) => describe(outcome),
-                Err(error) => format!("error: {error}"),
-            };
-            self.note(format!("{} -> {outcome}", call()));
+            self.transcript.note_call(&result, call, describe);
         }
         self.subject.noticing(result)
     }
@@ -342,10 +338,7 @@ impl Trial {
         call: impl FnOnce() -> String,
         describe: impl FnOnce(&T) -> String,
     ) -> Checked<T> {
-        self.settle_raw(result, call, describe).map_err(|error| match error {
-            CallError::Plugin(error) => error.into(),
-            CallError::Store(error) => Finding::broken("an outcome", format!("the error `{error}`")),
-        })
+        Ok(self.settle_raw(result, call, describe)?)
     }
 }
 
