@@ -17,7 +17,7 @@ use cloakroom::{
     contract::{Condition, GetOutcome, Payload, SessionData, SessionKey, SetOutcome},
     plugins::{CallError, Plugin, PluginFailure, Provider, Runtime},
 };
-use harness::host::plugins_directory;
+use harness::host::{fixtures_directory, plugins_directory};
 use tempfile::TempDir;
 
 /// A runtime of its own, and a directory for the files of a test.
@@ -60,8 +60,8 @@ fn shipped(name: &str) -> Result<PathBuf> {
 
 /// The memory store with one fault (see `tests/fixtures/wrong-provider`).
 fn wrong_provider() -> Result<PathBuf> {
-    let file = plugins_directory()?.join("../fixtures/wrong-provider.wasm");
-    ensure!(file.exists(), "{} is missing; run `scripts/build-plugins tests/fixtures/wrong-*`", file.display());
+    let file = fixtures_directory()?.join("wrong-provider.wasm");
+    ensure!(file.exists(), "{} is missing; run `scripts/build-plugins tests/fixtures/wrong-provider`", file.display());
     Ok(file)
 }
 

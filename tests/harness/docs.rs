@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `HOST` | `http://` and the address of the HTTP front end of a fresh host |
 //! | `STATE_SERVER` | the address of its State Server front end |
+//! | `ADDRESS` | an address that is free, for a second host |
 //! | `PLUGINS` | the directory with the plugins that ship |
 //! | `REPOSITORY` | the directory with the sources |
 //!
@@ -26,7 +27,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{Host, host};
+use crate::{Host, addresses::free_address, host};
 
 /// What separates the outputs of two commands. Nobody prints it.
 const SEPARATOR: &str = "=-=-= end of command, status";
@@ -121,6 +122,7 @@ fn execute(examples: &[Example], host: &Host) -> Result<Vec<(String, i32)>> {
         .env("PATH", path)
         .env("HOST", format!("http://{}", host.http()))
         .env("STATE_SERVER", host.state_server().to_string())
+        .env("ADDRESS", free_address()?.to_string())
         .env("PLUGINS", host::plugins_directory()?)
         .env("REPOSITORY", repository()?)
         .stdin(Stdio::null())

@@ -4,10 +4,9 @@
 //! `plugins` of the same target directory, or in what `CLOAKROOM_PLUGINS` names.
 
 use std::{
-    collections::HashSet,
     env, fs,
     io::{BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -15,9 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 use toml::{Table, Value};
+
+use crate::addresses::free_addresses;
 
 /// How long the host may take until its ports accept connections.
 const START_DEADLINE: Duration = Duration::from_secs(30);
@@ -322,25 +323,6 @@ impl Shared {
     }
 }
 
-/// Loopback addresses that nobody listens on and that no other server of this test run was given.
-pub(crate) fn free_addresses<const COUNT: usize>() -> Result<[SocketAddr; COUNT]> {
-    static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
-    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let given = given.get_or_insert_default();
-    // All listeners stay open until all numbers are chosen, so that the system does not offer one twice.
-    let mut listeners = Vec::new();
-    let mut addresses = Vec::new();
-    while addresses.len() < COUNT {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot find a free port")?;
-        let address = listener.local_addr()?;
-        if given.insert(address.port()) {
-            addresses.push(address);
-        }
-        listeners.push(listener);
-    }
-    addresses.try_into().map_err(|_| anyhow!("not {COUNT} addresses"))
-}
-
 /// The table `name` of the configuration, made if it is not there.
 fn section<'a>(config: &'a mut Table, name: &str) -> Result<&'a mut Table> {
     config
@@ -390,6 +372,11 @@ pub fn plugins_directory() -> Result<PathBuf> {
             Ok(build.parent().context("the build directory has no parent")?.join("plugins"))
         }
     }
+}
+
+/// The directory with the components that exist for tests, the folders of `tests/fixtures` built.
+pub fn fixtures_directory() -> Result<PathBuf> {
+    Ok(plugins_directory()?.join("../fixtures"))
 }
 
 /// Copies a stream of the process into the log, line by line, until it ends.

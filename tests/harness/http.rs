@@ -1,16 +1,14 @@
 //! A raw HTTP/1.1 client: it sends the headers it is given, no others, and shows answers as they came.
 
 use std::{
-    io::{ErrorKind, Read, Write},
-    net::{Shutdown, SocketAddr, TcpStream},
-    time::Duration,
+    io::ErrorKind,
+    net::{Shutdown, SocketAddr},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
-/// How long an answer may take. Generous, because the machine may be busy; no test measures it.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(40);
+use crate::wire::Wire;
 
 /// A request that is being put together.
 #[derive(Debug, Clone)]
@@ -23,9 +21,7 @@ pub struct Request {
 
 /// One connection.
 pub struct Connection {
-    stream: TcpStream,
-    /// Bytes that arrived after the end of the last answer.
-    ahead: Vec<u8>,
+    wire: Wire,
 }
 
 /// One answer.
@@ -110,16 +106,12 @@ impl Answer {
 impl Connection {
     /// Connects.
     pub fn open(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(ANSWER_DEADLINE))?;
-        stream.set_write_timeout(Some(ANSWER_DEADLINE))?;
-        Ok(Self { stream, ahead: Vec::new() })
+        Ok(Self { wire: Wire::open(address)? })
     }
 
     /// Sends bytes.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
-        self.stream.write_all(bytes.as_ref()).context("cannot send")
+        self.wire.send(bytes)
     }
 
     /// Sends a request and waits for its answer.
@@ -141,69 +133,35 @@ impl Connection {
 
     /// Whether the server has answered, or ended the connection, by now.
     pub fn has_answer(&mut self) -> Result<bool> {
-        self.stream.set_nonblocking(true)?;
-        let answered = match self.stream.peek(&mut [0]) {
+        self.wire.stream.set_nonblocking(true)?;
+        let answered = match self.wire.stream.peek(&mut [0]) {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
             Err(error) => Err(error).context("cannot look for an answer"),
         };
-        self.stream.set_nonblocking(false)?;
+        self.wire.stream.set_nonblocking(false)?;
         answered
     }
 
     /// Closes the connection in both directions, as a client does that gives up.
     pub fn hang_up(self) -> Result<()> {
-        self.stream.shutdown(Shutdown::Both).context("cannot hang up")
+        self.wire.stream.shutdown(Shutdown::Both).context("cannot hang up")
     }
 
     /// Waits until the server closes the connection; an error if it sends anything before that.
     pub fn expect_close(&mut self) -> Result<()> {
-        ensure!(
-            !self.read_more()?,
-            "expected the end of the connection, got {:?}",
-            String::from_utf8_lossy(&self.ahead)
-        );
-        Ok(())
+        self.wire.expect_close()
     }
 
     fn receive_any(&mut self, method: &str) -> Result<Answer> {
-        let end_of_head = loop {
-            if let Some(position) = self.ahead.windows(4).position(|window| window == b"\r\n\r\n") {
-                break position + 4;
-            }
-            let so_far = || String::from_utf8_lossy(&self.ahead).into_owned();
-            let so_far = so_far();
-            ensure!(self.read_more()?, "the server closed the connection; before that it sent {so_far:?}");
-        };
-        let head: Vec<u8> = self.ahead.drain(..end_of_head).collect();
+        let head = self.wire.take_head()?;
         let mut answer = parse_head(std::str::from_utf8(&head).context("the head of the answer is not text")?)?;
         let length = match answer.header("content-length") {
             Some(length) if method != "HEAD" && answer.status != 304 => length.parse()?,
             _ => 0,
         };
-        while self.ahead.len() < length {
-            ensure!(self.read_more()?, "the server closed the connection within a body of {length} bytes");
-        }
-        answer.body = self.ahead.drain(..length).collect();
+        answer.body = self.wire.take_body(length)?;
         Ok(answer)
-    }
-
-    /// Reads what has arrived; false at the end of the connection.
-    fn read_more(&mut self) -> Result<bool> {
-        let mut buffer = vec![0; 64 * 1024];
-        let count = loop {
-            match self.stream.read(&mut buffer) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    bail!("no answer within {ANSWER_DEADLINE:?}")
-                }
-                // A close with unread input arrives as a reset.
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => break 0,
-                result => break result.context("cannot read the answer")?,
-            }
-        };
-        self.ahead.extend_from_slice(buffer.get(..count).unwrap_or_default());
-        Ok(count > 0)
     }
 }
 

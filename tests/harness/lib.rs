@@ -1,10 +1,12 @@
 //! What the end-to-end tests share: a running host, clients that speak to it in raw bytes, a real
 //! ASP.NET site, and the examples of the book.
 
+mod addresses;
 pub mod docs;
 pub mod host;
 pub mod http;
 pub mod mono;
 pub mod state_server;
+mod wire;
 
 pub use host::Host;

@@ -18,7 +18,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
-use crate::host::{collect, free_addresses};
+use crate::{addresses::free_addresses, host::collect};
 
 /// How long a worker may take until it answers; the first requests compile the site.
 const START_DEADLINE: Duration = Duration::from_secs(120);

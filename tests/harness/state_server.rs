@@ -1,21 +1,14 @@
 //! A raw client of the State Server protocol: it sends the bytes it is given and takes answers apart, hiding nothing.
 
-use std::{
-    io::{ErrorKind, Read, Write},
-    net::{SocketAddr, TcpStream},
-    time::Duration,
-};
+use std::net::{SocketAddr, TcpStream};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 
-/// How long an answer may take. Generous, because the machine may be busy; no test measures it.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
+use crate::wire::Wire;
 
 /// One connection.
 pub struct Connection {
-    stream: TcpStream,
-    /// Bytes that arrived after the end of the last answer.
-    ahead: Vec<u8>,
+    wire: Wire,
 }
 
 /// One answer.
@@ -58,16 +51,12 @@ impl Response {
 impl Connection {
     /// Connects.
     pub fn open(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(ANSWER_DEADLINE))?;
-        stream.set_write_timeout(Some(ANSWER_DEADLINE))?;
-        Ok(Self { stream, ahead: Vec::new() })
+        Ok(Self { wire: Wire::open(address)? })
     }
 
     /// Sends bytes, as one piece.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
-        self.stream.write_all(bytes.as_ref()).context("cannot send")
+        self.wire.send(bytes)
     }
 
     /// Sends a request and waits for its answer.
@@ -78,70 +67,28 @@ impl Connection {
 
     /// Waits for one answer.
     pub fn receive(&mut self) -> Result<Response> {
-        let end_of_head = loop {
-            if let Some(position) = find(&self.ahead, b"\r\n\r\n") {
-                break position + 4;
-            }
-            ensure!(self.read_more()?, "the server closed the connection; before that it sent {:?}", self.ahead_text());
-        };
-        let head = self.ahead.get(..end_of_head).unwrap_or_default();
-        let mut response = parse_head(std::str::from_utf8(head).context("the head of the answer is not text")?)?;
-        let length = usize::try_from(response.number("Content-Length")?)?;
-        while self.ahead.len() < end_of_head + length {
-            ensure!(self.read_more()?, "the server closed the connection within a body of {length} bytes");
-        }
-        response.raw = self.ahead.drain(..end_of_head + length).collect();
-        response.body = response.raw.split_off(end_of_head);
-        response.raw.extend_from_slice(&response.body);
+        let head = self.wire.take_head()?;
+        let mut response = parse_head(std::str::from_utf8(&head).context("the head of the answer is not text")?)?;
+        response.body = self.wire.take_body(usize::try_from(response.number("Content-Length")?)?)?;
+        response.raw = [head, response.body.clone()].concat();
         Ok(response)
     }
 
     /// Waits until the server closes the connection; an error if it sends anything before that.
     pub fn expect_close(&mut self) -> Result<()> {
-        let open = match self.read_more() {
-            Ok(open) => open,
-            // A close with unread input arrives as a reset.
-            Err(error) if is_reset(&error) => false,
-            Err(error) => return Err(error),
-        };
-        ensure!(!open && self.ahead.is_empty(), "expected the end of the connection, got {:?}", self.ahead_text());
-        Ok(())
+        self.wire.expect_close()
     }
 
     /// Closes the sending direction only.
     pub fn finish_sending(&self) -> Result<()> {
-        self.stream.shutdown(std::net::Shutdown::Write).context("cannot close the sending direction")
+        self.wire.stream.shutdown(std::net::Shutdown::Write).context("cannot close the sending direction")
     }
 
     /// The socket itself, for what the methods here do not offer.
     #[must_use]
     pub fn stream(&self) -> &TcpStream {
-        &self.stream
+        &self.wire.stream
     }
-
-    /// Reads what has arrived; false at the end of the connection.
-    fn read_more(&mut self) -> Result<bool> {
-        let mut buffer = vec![0; 64 * 1024];
-        let count = loop {
-            match self.stream.read(&mut buffer) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    bail!("no answer within {ANSWER_DEADLINE:?}; so far {:?}", self.ahead_text())
-                }
-                result => break result.context("cannot read the answer")?,
-            }
-        };
-        self.ahead.extend_from_slice(buffer.get(..count).unwrap_or_default());
-        Ok(count > 0)
-    }
-
-    fn ahead_text(&self) -> String {
-        String::from_utf8_lossy(&self.ahead).into_owned()
-    }
-}
-
-fn is_reset(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::ConnectionReset)
 }
 
 /// Takes status line and headers apart. Both `200 OK` and `HTTP/1.1 200 OK` are understood.
@@ -164,10 +111,6 @@ fn parse_head(head: &str) -> Result<Response> {
         body: Vec::new(),
         raw: Vec::new(),
     })
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
 }
 
 /// Requests as the client in System.Web writes them (order and spacing of the recorded exchanges).

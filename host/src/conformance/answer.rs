@@ -7,16 +7,36 @@ use crate::contract::{
 
 use super::finding::{Checked, Finding};
 
+/// What an outcome says: one of the two that all operations share, or something of its own, in words.
+pub(super) enum Says {
+    Missing,
+    Locked(Lock),
+    Else(String),
+}
+
 /// What every outcome has in common.
 pub(super) trait Answer {
+    /// What the outcome says.
+    fn says(&self) -> Says;
+
     /// How the outcome reads in a transcript.
-    fn describe(&self) -> String;
+    fn describe(&self) -> String {
+        match self.says() {
+            Says::Missing => "missing".to_owned(),
+            Says::Locked(lock) => format!("locked by {} for {} ms", lock.id, lock.age.as_millis()),
+            Says::Else(words) => words,
+        }
+    }
 
     /// Whether the outcome is `missing`.
-    fn is_missing(&self) -> bool;
+    fn is_missing(&self) -> bool {
+        matches!(self.says(), Says::Missing)
+    }
 
     /// The lock, if the outcome is `locked`.
-    fn lock(&self) -> Option<Lock>;
+    fn lock(&self) -> Option<Lock> {
+        if let Says::Locked(lock) = self.says() { Some(lock) } else { None }
+    }
 
     /// Demands `missing`.
     fn missing(&self) -> Checked {
@@ -51,25 +71,13 @@ pub(super) fn describe_item(item: &Item) -> String {
     text
 }
 
-fn describe_lock(lock: &Lock) -> String {
-    format!("locked by {} for {} ms", lock.id, lock.age.as_millis())
-}
-
 impl Answer for GetOutcome {
-    fn describe(&self) -> String {
+    fn says(&self) -> Says {
         match self {
-            Self::Found(item) => format!("found ({})", describe_item(item)),
-            Self::Missing => "missing".to_owned(),
-            Self::Locked(lock) => describe_lock(lock),
+            Self::Found(item) => Says::Else(format!("found ({})", describe_item(item))),
+            Self::Missing => Says::Missing,
+            Self::Locked(lock) => Says::Locked(*lock),
         }
-    }
-
-    fn is_missing(&self) -> bool {
-        matches!(self, Self::Missing)
-    }
-
-    fn lock(&self) -> Option<Lock> {
-        if let Self::Locked(lock) = self { Some(*lock) } else { None }
     }
 }
 
@@ -84,20 +92,12 @@ impl GetOutcome {
 }
 
 impl Answer for GetExclusiveOutcome {
-    fn describe(&self) -> String {
+    fn says(&self) -> Says {
         match self {
-            Self::Found(item, lock_id) => format!("found with lock {lock_id} ({})", describe_item(item)),
-            Self::Missing => "missing".to_owned(),
-            Self::Locked(lock) => describe_lock(lock),
+            Self::Found(item, lock_id) => Says::Else(format!("found with lock {lock_id} ({})", describe_item(item))),
+            Self::Missing => Says::Missing,
+            Self::Locked(lock) => Says::Locked(*lock),
         }
-    }
-
-    fn is_missing(&self) -> bool {
-        matches!(self, Self::Missing)
-    }
-
-    fn lock(&self) -> Option<Lock> {
-        if let Self::Locked(lock) = self { Some(*lock) } else { None }
     }
 }
 
@@ -112,21 +112,13 @@ impl GetExclusiveOutcome {
 }
 
 impl Answer for SetOutcome {
-    fn describe(&self) -> String {
+    fn says(&self) -> Says {
         match self {
-            Self::Done(version) => format!("done (version {version})"),
-            Self::Missing => "missing".to_owned(),
-            Self::Locked(lock) => describe_lock(lock),
-            Self::Stale(version) => format!("stale (version {version})"),
+            Self::Done(version) => Says::Else(format!("done (version {version})")),
+            Self::Missing => Says::Missing,
+            Self::Locked(lock) => Says::Locked(*lock),
+            Self::Stale(version) => Says::Else(format!("stale (version {version})")),
         }
-    }
-
-    fn is_missing(&self) -> bool {
-        matches!(self, Self::Missing)
-    }
-
-    fn lock(&self) -> Option<Lock> {
-        if let Self::Locked(lock) = self { Some(*lock) } else { None }
     }
 }
 
@@ -146,21 +138,13 @@ impl SetOutcome {
 }
 
 impl Answer for ReleaseOutcome {
-    fn describe(&self) -> String {
+    fn says(&self) -> Says {
         match self {
-            Self::Done { uninitialized: true } => "done (first to see it uninitialized)".to_owned(),
-            Self::Done { uninitialized: false } => "done".to_owned(),
-            Self::Missing => "missing".to_owned(),
-            Self::Locked(lock) => describe_lock(lock),
+            Self::Done { uninitialized: true } => Says::Else("done (first to see it uninitialized)".to_owned()),
+            Self::Done { uninitialized: false } => Says::Else("done".to_owned()),
+            Self::Missing => Says::Missing,
+            Self::Locked(lock) => Says::Locked(*lock),
         }
-    }
-
-    fn is_missing(&self) -> bool {
-        matches!(self, Self::Missing)
-    }
-
-    fn lock(&self) -> Option<Lock> {
-        if let Self::Locked(lock) = self { Some(*lock) } else { None }
     }
 }
 
@@ -175,21 +159,13 @@ impl ReleaseOutcome {
 }
 
 impl Answer for RemoveOutcome {
-    fn describe(&self) -> String {
+    fn says(&self) -> Says {
         match self {
-            Self::Done(Some(item)) => format!("done ({})", describe_item(item)),
-            Self::Done(None) => "done".to_owned(),
-            Self::Missing => "missing".to_owned(),
-            Self::Locked(lock) => describe_lock(lock),
+            Self::Done(Some(item)) => Says::Else(format!("done ({})", describe_item(item))),
+            Self::Done(None) => Says::Else("done".to_owned()),
+            Self::Missing => Says::Missing,
+            Self::Locked(lock) => Says::Locked(*lock),
         }
-    }
-
-    fn is_missing(&self) -> bool {
-        matches!(self, Self::Missing)
-    }
-
-    fn lock(&self) -> Option<Lock> {
-        if let Self::Locked(lock) = self { Some(*lock) } else { None }
     }
 }
 
@@ -204,38 +180,22 @@ impl RemoveOutcome {
 }
 
 impl Answer for ResetOutcome {
-    fn describe(&self) -> String {
+    fn says(&self) -> Says {
         match self {
-            Self::Done => "done".to_owned(),
-            Self::Missing => "missing".to_owned(),
+            Self::Done => Says::Else("done".to_owned()),
+            Self::Missing => Says::Missing,
         }
-    }
-
-    fn is_missing(&self) -> bool {
-        matches!(self, Self::Missing)
-    }
-
-    fn lock(&self) -> Option<Lock> {
-        None
     }
 }
 
 impl Answer for RenameOutcome {
-    fn describe(&self) -> String {
+    fn says(&self) -> Says {
         match self {
-            Self::Done => "done".to_owned(),
-            Self::Missing => "missing".to_owned(),
-            Self::Locked(lock) => describe_lock(lock),
-            Self::Taken => "taken".to_owned(),
+            Self::Done => Says::Else("done".to_owned()),
+            Self::Missing => Says::Missing,
+            Self::Locked(lock) => Says::Locked(*lock),
+            Self::Taken => Says::Else("taken".to_owned()),
         }
-    }
-
-    fn is_missing(&self) -> bool {
-        matches!(self, Self::Missing)
-    }
-
-    fn lock(&self) -> Option<Lock> {
-        if let Self::Locked(lock) = self { Some(*lock) } else { None }
     }
 }
 

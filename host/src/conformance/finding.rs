@@ -2,7 +2,7 @@
 
 use crate::{
     contract::KeyError,
-    plugins::{PluginError, PluginFailure},
+    plugins::{CallError, PluginError, PluginFailure},
 };
 
 /// What ended a check before its end.
@@ -31,6 +31,15 @@ impl Finding {
     /// The rule is broken: this was expected, that was seen.
     pub(super) fn broken(expected: impl Into<String>, seen: impl Into<String>) -> Self {
         Self::Broken { expected: expected.into(), seen: seen.into() }
+    }
+}
+
+impl From<CallError> for Finding {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Plugin(error) => error.into(),
+            CallError::Store(error) => Self::broken("an outcome", format!("the error `{error}`")),
+        }
     }
 }
 

@@ -139,15 +139,8 @@ impl IdTrial {
         describe: impl FnOnce(&T) -> String,
     ) -> Checked<T> {
         if self.writing || result.is_err() {
-            let outcome = match &result {
-                Ok(outcome) => describe(outcome),
-                Err(error) => format!("error: {error}"),
-            };
-            self.note(format!("{} -> {outcome}", call()));
+            self.transcript.note_call(&result, call, describe);
         }
-        self.subject.noticing(result).map_err(|error| match error {
-            CallError::Plugin(error) => error.into(),
-            CallError::Store(error) => Finding::broken("an answer", format!("the error `{error}`")),
-        })
+        Ok(self.subject.noticing(result)?)
     }
 }

@@ -18,6 +18,7 @@ mod sink;
 mod subject;
 mod transcript;
 mod trial;
+mod wording;
 
 pub use judge::{Judging, NotJudged, judge};
 pub use report::{Judgement, Report, SCHEMA, Verdict};

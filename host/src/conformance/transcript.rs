@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::plugins::CallError;
+
 /// The most lines that are kept: a check that calls more often than this summarises.
 const MAX_LINES: usize = 400;
 
@@ -22,6 +24,20 @@ impl Transcript {
         } else if lines.len() == MAX_LINES {
             lines.push("(further calls are not shown)".to_owned());
         }
+    }
+
+    /// Adds a call as it ended, error or not.
+    pub(super) fn note_call<T>(
+        &self,
+        result: &Result<T, CallError>,
+        call: impl FnOnce() -> String,
+        describe: impl FnOnce(&T) -> String,
+    ) {
+        let outcome = match result {
+            Ok(outcome) => describe(outcome),
+            Err(error) => format!("error: {error}"),
+        };
+        self.note(format!("{} -> {outcome}", call()));
     }
 
     /// The lines so far.

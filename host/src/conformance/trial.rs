@@ -23,6 +23,7 @@ use super::{
     sink::Collector,
     subject::Subject,
     transcript::Transcript,
+    wording::{describe_page, describe_set, lock_text, name},
 };
 
 /// Idle timeout of the sessions in a check, seconds, where time can be moved.
@@ -326,11 +327,7 @@ impl Trial {
         describe: impl FnOnce(&T) -> String,
     ) -> Result<T, CallError> {
         if self.writing || result.is_err() {
-            let outcome = match &result {
-                Ok(outcome) => describe(outcome),
-                Err(error) => format!("error: {error}"),
-            };
-            self.note(format!("{} -> {outcome}", call()));
+            self.transcript.note_call(&result, call, describe);
         }
         self.subject.noticing(result)
     }
@@ -341,10 +338,7 @@ impl Trial {
         call: impl FnOnce() -> String,
         describe: impl FnOnce(&T) -> String,
     ) -> Checked<T> {
-        self.settle_raw(result, call, describe).map_err(|error| match error {
-            CallError::Plugin(error) => error.into(),
-            CallError::Store(error) => Finding::broken("an outcome", format!("the error `{error}`")),
-        })
+        Ok(self.settle_raw(result, call, describe)?)
     }
 }
 
@@ -354,51 +348,4 @@ pub(super) const APPLICATION: &str = "shop";
 /// The key of a session in the usual application.
 pub(super) fn key(id: &str) -> Checked<SessionKey> {
     Ok(SessionKey::new(APPLICATION, id)?)
-}
-
-/// A key for a transcript; the keys of checks are no secrets, but some are long.
-fn name(key: &SessionKey) -> String {
-    let short = |part: &str| -> String {
-        if part.len() <= 40 {
-            return part.escape_debug().to_string();
-        }
-        let beginning: String = part.chars().take(20).collect();
-        let end: String = part.chars().rev().take(6).collect::<Vec<_>>().into_iter().rev().collect();
-        format!("{}…{} of {} bytes", beginning.escape_debug(), end.escape_debug(), part.len())
-    };
-    format!("{}/{}", short(key.application()), short(key.id()))
-}
-
-fn lock_text(lock_id: Option<u32>) -> String {
-    lock_id.map(|id| format!(", lock {id}")).unwrap_or_default()
-}
-
-fn describe_set(
-    key: &SessionKey,
-    data: &SessionData,
-    lock_id: Option<u32>,
-    condition: Condition,
-    keep_lock: bool,
-) -> String {
-    let subject = data.subject.as_ref().map(|subject| format!(", subject {subject:?}")).unwrap_or_default();
-    let latest = data.latest_expiry.map(|moment| format!(", latest expiry {}", moment.0)).unwrap_or_default();
-    let condition = match condition {
-        Condition::None => String::new(),
-        Condition::MustBeNew => ", must-be-new".to_owned(),
-        Condition::IfVersion(version) => format!(", if-version {version}"),
-    };
-    let keep = if keep_lock { ", keep-lock" } else { "" };
-    format!(
-        "set-and-release({}, {} bytes, {} s{subject}{latest}{}{condition}{keep})",
-        name(key),
-        data.payload.len(),
-        data.idle_timeout,
-        lock_text(lock_id)
-    )
-}
-
-fn describe_page(page: &SessionPage) -> String {
-    let ids: Vec<_> = page.sessions.iter().map(|session| name(&session.key)).collect();
-    let next = if page.next.is_some() { "more follows" } else { "last page" };
-    format!("[{}], {next}", ids.join(", "))
 }

@@ -14,11 +14,12 @@ pub struct PluginError {
     pub failure: PluginFailure,
 }
 
-/// What happened in a plugin. Each limit has its own kind, so that nobody has to read a text to tell them apart.
+/// What happened in a plugin, and what to do about it. Each limit has its own kind, so that nobody has to read a text to
+/// tell them apart.
 #[derive(Debug, Clone, Error)]
 pub enum PluginFailure {
     /// The component trapped.
-    #[error("trapped in `{operation}`: {reason}")]
+    #[error("trapped in `{operation}`, which its author has to mend: {reason}")]
     Trap {
         /// The operation of the contract.
         operation: &'static str,
@@ -26,7 +27,10 @@ pub enum PluginFailure {
         reason: String,
     },
     /// It computed for too long.
-    #[error("used more than {limit:?} of CPU time in `{operation}` (limit `cpu`)")]
+    #[error(
+        "used more than {limit:?} of CPU time in `{operation}` (limit `cpu`); raise the limit in its grant file if it \
+         needs that much"
+    )]
     Cpu {
         /// The operation of the contract.
         operation: &'static str,
@@ -34,7 +38,10 @@ pub enum PluginFailure {
         limit: Duration,
     },
     /// The whole call took too long.
-    #[error("did not finish `{operation}` within {limit:?} (limit `deadline`)")]
+    #[error(
+        "did not finish `{operation}` within {limit:?} (limit `deadline`); see whether what it waits for answers, or \
+         raise the limit in its grant file"
+    )]
     Deadline {
         /// The operation of the contract.
         operation: &'static str,
@@ -42,7 +49,10 @@ pub enum PluginFailure {
         limit: Duration,
     },
     /// It asked for too much memory.
-    #[error("asked for more than {limit} bytes of memory in `{operation}` (limit `memory`)")]
+    #[error(
+        "asked for more than {limit} bytes of memory in `{operation}` (limit `memory`); raise the limit in its grant \
+         file if it needs that much"
+    )]
     Memory {
         /// The operation of the contract.
         operation: &'static str,
@@ -50,7 +60,7 @@ pub enum PluginFailure {
         limit: usize,
     },
     /// It answered something that the contract does not allow.
-    #[error("broke the contract in `{operation}`: {what}")]
+    #[error("broke the contract in `{operation}`, see `cloakroom check`: {what}")]
     Nonsense {
         /// The operation of the contract.
         operation: &'static str,
@@ -58,7 +68,9 @@ pub enum PluginFailure {
         what: String,
     },
     /// Its instances are all busy and the line is full.
-    #[error("has all of its {limit} instances busy (limit `instances`)")]
+    #[error(
+        "has all of its {limit} instances busy (limit `instances`); try again, or raise the limit in its grant file"
+    )]
     Saturated {
         /// How many instances it may have.
         limit: usize,

@@ -7,6 +7,7 @@
 mod data_dir;
 mod error;
 mod moved_clock;
+mod open_files;
 
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ impl Server {
     /// Reads the snapshot and the plugins, opens the stores, and binds the addresses.
     pub async fn start(config: Config) -> Result<Self, ServerError> {
         let metrics = telemetry::install()?;
+        open_files::raise_limit(&config);
         let data_dir = DataDir::open(&config.data_dir)?;
         let clock = Clock::system();
         let loaded = read_snapshot(&data_dir, &clock)?;
@@ -85,7 +87,7 @@ impl Server {
 
         let mut front_ends = JoinSet::new();
         if let Some((listener, config)) = state_server {
-            front_ends.spawn(state_server::serve(listener, service.clone(), config, shutdown.clone()));
+            front_ends.spawn(state_server::serve(listener, service.clone(), config, clock.clone(), shutdown.clone()));
         }
         if let Some((listener, config)) = http {
             let (service, metrics, shutdown) = (service.clone(), metrics.clone(), shutdown.clone());

@@ -29,7 +29,10 @@ pub enum SessionError {
         limit: usize,
     },
     /// The store's plugin does not have the optional operation.
-    #[error("store `{store}` cannot {operation}: its provider `{plugin}` does not export `{interface}`")]
+    #[error(
+        "store `{store}` cannot {operation}: its provider `{plugin}` does not export `{interface}`; use one that \
+         does, such as `memory`"
+    )]
     Unsupported {
         /// The store.
         store: String,
@@ -40,11 +43,13 @@ pub enum SessionError {
         /// The WIT interface that would be needed.
         interface: &'static str,
     },
-    /// The provider answered with an error.
-    #[error("store `{store}`: {error}")]
+    /// The plugin works and answered with an error.
+    #[error("store `{store}`: plugin `{plugin}` answered: {error}")]
     Store {
         /// The store.
         store: String,
+        /// The plugin that answered.
+        plugin: String,
         /// What it answered.
         error: StoreError,
     },

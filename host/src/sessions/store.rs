@@ -95,7 +95,7 @@ impl Store {
     pub(super) async fn create(&self, application: &str, data: NewData) -> Result<Created, SessionError> {
         let data = self.data(data)?;
         for _ in 0..ID_ATTEMPTS {
-            let id = self.settle(self.ids.create(application, None).await)?;
+            let id = self.settle_id(self.ids.create(application, None).await)?;
             let key = SessionKey::new(application, id)?;
             let outcome = self.provider.set_and_release(&key, data.clone(), None, Condition::MustBeNew, false).await;
             match self.settle(outcome)? {
@@ -112,7 +112,7 @@ impl Store {
     pub(super) async fn reserve(&self, application: &str, data: NewData) -> Result<Created, SessionError> {
         let data = self.data(data)?;
         for _ in 0..ID_ATTEMPTS {
-            let id = self.settle(self.ids.create(application, None).await)?;
+            let id = self.settle_id(self.ids.create(application, None).await)?;
             let key = SessionKey::new(application, id)?;
             // Creating does nothing where a session exists, and does not say so. Two hosts that make the same ID at the
             // same moment are not told apart, which 120 random bits make good.
@@ -262,7 +262,7 @@ impl Store {
             return Ok(RotateOutcome::Missing);
         }
         for _ in 0..ID_ATTEMPTS {
-            let new_id = self.settle(self.ids.create(key.application(), Some(key.id())).await)?;
+            let new_id = self.settle_id(self.ids.create(key.application(), Some(key.id())).await)?;
             match self.settle(self.provider.rename(key, &new_id, lock_id.map(LockId::get)).await)? {
                 RenameOutcome::Done => {
                     self.lines.wake(key);
@@ -358,7 +358,7 @@ impl Store {
     /// Whether an ID may be one of this store's. An ID that its generator disowns is missing without a look-up.
     async fn recognises(&self, key: &SessionKey) -> Result<bool, SessionError> {
         if self.config.validate_ids.unwrap_or_else(|| self.ids.is_verifiable()) {
-            self.settle(self.ids.validate(key.id()).await)
+            self.settle_id(self.ids.validate(key.id()).await)
         } else {
             Ok(true)
         }
@@ -374,16 +374,25 @@ impl Store {
         }
     }
 
-    /// Counts a call and names the store in its error.
+    /// Counts a call of the provider and names store and plugin in its error.
     fn settle<T>(&self, result: Result<T, CallError>) -> Result<T, SessionError> {
         self.operations.fetch_add(1, Ordering::Relaxed);
-        result.map_err(|error| {
-            self.failures.fetch_add(1, Ordering::Relaxed);
-            match error {
-                CallError::Plugin(error) => SessionError::Plugin { store: self.name.clone(), error },
-                CallError::Store(error) => SessionError::Store { store: self.name.clone(), error },
-            }
-        })
+        result.map_err(|error| self.failed(error, self.provider.plugin()))
+    }
+
+    /// The same for a call of the ID generator.
+    fn settle_id<T>(&self, result: Result<T, CallError>) -> Result<T, SessionError> {
+        self.operations.fetch_add(1, Ordering::Relaxed);
+        result.map_err(|error| self.failed(error, self.ids.plugin()))
+    }
+
+    fn failed(&self, error: CallError, plugin: &str) -> SessionError {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        let store = self.name.clone();
+        match error {
+            CallError::Plugin(error) => SessionError::Plugin { store, error },
+            CallError::Store(error) => SessionError::Store { store, plugin: plugin.to_owned(), error },
+        }
     }
 
     fn unsupported(&self, operation: &'static str, interface: &'static str) -> SessionError {
@@ -397,9 +406,8 @@ impl Store {
 
     fn ids_taken(&self) -> SessionError {
         let error = StoreError::Other(format!(
-            "ID generator `{}` made {ID_ATTEMPTS} IDs in a row that are in use; it is broken, replace it",
-            self.ids.plugin()
+            "the generator made {ID_ATTEMPTS} IDs in a row that are in use; it is broken, replace it"
         ));
-        SessionError::Store { store: self.name.clone(), error }
+        SessionError::Store { store: self.name.clone(), plugin: self.ids.plugin().to_owned(), error }
     }
 }

@@ -50,7 +50,7 @@ impl Load {
     /// Ends it. How often was added; an error if a request failed or an update was lost.
     pub(crate) fn finish(self) -> Result<u64> {
         self.stop.store(true, Ordering::Relaxed);
-        let mut added = vec![0; SESSIONS];
+        let mut added = [0; SESSIONS];
         for client in self.clients {
             let counts = client.join().map_err(|_| anyhow!("a client panicked"))??;
             added.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);

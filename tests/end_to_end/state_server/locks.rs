@@ -114,6 +114,24 @@ fn the_date_of_a_lock_is_in_local_time() -> Result<()> {
 }
 
 #[test]
+fn the_date_of_a_lock_goes_by_the_clock_that_its_age_goes_by() -> Result<()> {
+    let config = "[state_server]\nhold_locked = \"0s\"";
+    let host = Arc::new(Host::start_with_environment(config, &[("TZ", "UTC")])?);
+    let mut session = Session::on(&host)?;
+    session.put(0, &ONE_ITEM)?.expect(200);
+    host.advance_30s()?;
+    let before = utc_ticks();
+    session.acquire()?.expect(200);
+    let date = session.get()?.expect(423).number("LockDate")? - 30 * 10_000_000;
+    let after = utc_ticks();
+    assert!((before..=after).contains(&date), "{date} is not in {before}..={after}");
+    // Half a minute later it is half a minute old, and as old as it was.
+    host.advance_30s()?;
+    assert_eq!(session.get()?.expect(423).number("LockDate")? - 30 * 10_000_000, date);
+    Ok(())
+}
+
+#[test]
 fn a_wrong_cookie_changes_nothing_and_the_right_one_stores() -> Result<()> {
     let mut session = Session::stored()?;
     let cookie = session.acquire()?.cookie();

@@ -11,6 +11,7 @@ mod framing;
 mod keys;
 mod limits;
 mod locks;
+mod open_files;
 mod operations;
 mod shutdown;
 mod waiting;

@@ -2,7 +2,7 @@
 #![no_main]
 
 use bytes::{BufMut, BytesMut};
-use cloakroom::frontends::state_server::{
+use cloakroom_fuzz::{
     parser::{Limits, Parser, Violation},
     request::Request,
 };

@@ -1,7 +1,7 @@
 //! State Server targets: no bytes make decoding panic, and application and ID joined again are the decoded name.
 #![no_main]
 
-use cloakroom::frontends::state_server::target::{Applications, decode, session_key};
+use cloakroom_fuzz::target::{Applications, decode, session_key};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|target: &[u8]| {

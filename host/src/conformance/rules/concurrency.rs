@@ -1,12 +1,9 @@
-//! Many callers at once, through many instances.
+//! Many callers at once, through many instances: everything that is done counts. `one_wins` has the checks of what
+//! only one of them may have.
 
-use std::{
-    future::Future,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use super::uninitialized::flagged;
+use super::one_wins;
 use crate::{
     conformance::{
         answer::Answer,
@@ -14,7 +11,7 @@ use crate::{
         rule::Rule,
         trial::{Trial, key},
     },
-    contract::{Condition, GetExclusiveOutcome, GetOutcome, Item, RemoveOutcome, SessionKey, SetOutcome},
+    contract::{Condition, GetExclusiveOutcome, Item, SessionKey, SetOutcome},
 };
 
 /// Tasks in the rules that count.
@@ -27,7 +24,7 @@ pub(super) const RULES: &[Rule] = &[
         "concurrent.one-holder",
         "Of concurrent get-exclusive on an unlocked item exactly one is `found`; the others name its lock id.",
         "rule 1",
-        |t| Box::pin(one_holder(t)),
+        |t| Box::pin(one_wins::one_holder(t)),
     ),
     Rule::provider(
         "concurrent.no-lost-update",
@@ -57,25 +54,25 @@ pub(super) const RULES: &[Rule] = &[
         "concurrent.one-inserts",
         "Of concurrent writes under `must-be-new` exactly one is `done`, and its data is what is stored.",
         "rule 3",
-        |t| Box::pin(one_inserts(t)),
+        |t| Box::pin(one_wins::one_inserts(t)),
     ),
     Rule::provider(
         "concurrent.one-creates",
         "Concurrent create-uninitialized are all `done` and create one item, whose flag one reader sees.",
         "section 2, create-uninitialized",
-        |t| Box::pin(one_creates(t)),
+        |t| Box::pin(one_wins::one_creates(t)),
     ),
     Rule::provider(
         "concurrent.one-first-reader",
         "Of concurrent get and release on an uninitialized item exactly one sees the flag.",
         "rule 5",
-        |t| Box::pin(one_first_reader(t)),
+        |t| Box::pin(one_wins::one_first_reader(t)),
     ),
     Rule::provider(
         "concurrent.one-removes",
         "Of concurrent removes exactly one is `done`.",
         "section 2, remove",
-        |t| Box::pin(one_removes(t)),
+        |t| Box::pin(one_wins::one_removes(t)),
     ),
     Rule::provider(
         "concurrent.slides-lose-nothing",
@@ -84,34 +81,6 @@ pub(super) const RULES: &[Rule] = &[
         |t| Box::pin(slides_lose_nothing(t)),
     ),
 ];
-
-async fn one_holder(t: Trial) -> Checked {
-    let items =
-        numbered(&t, 20, 400, |t, key| async move { t.set(&key, t.data("a")).await?.stored().map(drop) }).await?;
-    let rounds = t
-        .lockstep(items.len(), {
-            let items = items.clone();
-            move |t, _, round| {
-                let items = items.clone();
-                async move { t.get_exclusive(nth(&items, round)?).await }
-            }
-        })
-        .await?;
-    for outcomes in rounds {
-        let holders: Vec<_> = outcomes
-            .iter()
-            .filter_map(|outcome| if let GetExclusiveOutcome::Found(_, id) = outcome { Some(*id) } else { None })
-            .collect();
-        let [holder] = holders.as_slice() else {
-            let seen = outcomes.iter().map(Answer::describe).collect::<Vec<_>>().join("; ");
-            return Err(Finding::broken("exactly one `found`", seen));
-        };
-        for outcome in outcomes.iter().filter(|outcome| !matches!(outcome, GetExclusiveOutcome::Found(..))) {
-            outcome.locked_by(*holder)?;
-        }
-    }
-    Ok(())
-}
 
 async fn no_lost_update(t: Trial) -> Checked {
     let one = inserted_zero(&t).await?;
@@ -198,113 +167,6 @@ async fn stores_all_count(t: Trial) -> Checked {
     demand_equal("the version in the end", &last, &t.get(&one).await?.found()?.version)
 }
 
-async fn one_inserts(t: Trial) -> Checked {
-    let items = numbered(&t, 20, 400, |_, _| async { Ok(()) }).await?;
-    let rounds = t
-        .lockstep(items.len(), {
-            let items = items.clone();
-            move |t, racer, round| {
-                let items = items.clone();
-                async move { t.set_if(nth(&items, round)?, t.data(&racer.to_string()), Condition::MustBeNew).await }
-            }
-        })
-        .await?;
-    for (outcomes, one) in rounds.iter().zip(items.iter()) {
-        let mut winners = Vec::new();
-        for (racer, outcome) in outcomes.iter().enumerate() {
-            match outcome {
-                SetOutcome::Done(1) => winners.push(racer),
-                SetOutcome::Stale(1) => {}
-                other => return Err(other.instead_of("done (version 1) or stale (version 1)")),
-            }
-        }
-        let [winner] = winners.as_slice() else {
-            return Err(Finding::broken("exactly one `done`", format!("{} of them", winners.len())));
-        };
-        demand_equal("who wrote what is stored", winner, &number_in(&t.get(one).await?.found()?)?)?;
-    }
-    Ok(())
-}
-
-async fn one_creates(t: Trial) -> Checked {
-    let items = numbered(&t, 20, 400, |_, _| async { Ok(()) }).await?;
-    let rounds = t
-        .lockstep(items.len(), {
-            let items = items.clone();
-            move |t, racer, round| {
-                let items = items.clone();
-                async move {
-                    let one = nth(&items, round)?;
-                    t.create_uninitialized(one, t.data(&racer.to_string())).await?;
-                    let item = t.get(one).await?.found()?;
-                    Ok((item.uninitialized, number_in(&item)?, item.version))
-                }
-            }
-        })
-        .await?;
-    for outcomes in rounds {
-        let flags = outcomes.iter().filter(|(flag, _, _)| *flag).count();
-        demand_equal("the number of readers that saw the flag", &1, &flags)?;
-        let creators: Vec<_> = outcomes.iter().map(|(_, creator, _)| *creator).collect();
-        demand_equal("the number of creators whose data was read", &1, &different(&creators))?;
-        let versions: Vec<_> = outcomes.iter().map(|(_, _, version)| *version).collect();
-        demand(versions.iter().all(|version| *version == 1), "version 1 everywhere", format!("{versions:?}"))?;
-    }
-    Ok(())
-}
-
-async fn one_first_reader(t: Trial) -> Checked {
-    let items = numbered(&t, 20, 400, |t, key| async move { t.create_uninitialized(&key, t.data("")).await }).await?;
-    let rounds = t
-        .lockstep(items.len(), {
-            let items = items.clone();
-            move |t, racer, round| {
-                let items = items.clone();
-                async move {
-                    let one = nth(&items, round)?;
-                    // Each round has readers, and every third one somebody who releases.
-                    if racer == 0 && round % 3 == 0 {
-                        t.release(one, 1).await?.released()
-                    } else {
-                        match t.get(one).await? {
-                            GetOutcome::Found(item) => Ok(item.uninitialized),
-                            other => Err(other.instead_of("found")),
-                        }
-                    }
-                }
-            }
-        })
-        .await?;
-    for (flags, one) in rounds.iter().zip(items.iter()) {
-        let seen = flags.iter().filter(|flag| **flag).count();
-        demand_equal("the number of callers that saw the flag", &1, &seen)?;
-        flagged(&t.peek(one).await?.found()?, false)?;
-    }
-    Ok(())
-}
-
-async fn one_removes(t: Trial) -> Checked {
-    let items =
-        numbered(&t, 20, 400, |t, key| async move { t.set(&key, t.data("a")).await?.stored().map(drop) }).await?;
-    let rounds = t
-        .lockstep(items.len(), {
-            let items = items.clone();
-            move |t, _, round| {
-                let items = items.clone();
-                async move { t.remove(nth(&items, round)?, None).await }
-            }
-        })
-        .await?;
-    for outcomes in rounds {
-        let removed = outcomes.iter().filter(|outcome| matches!(outcome, RemoveOutcome::Done(_))).count();
-        demand_equal("the number of removes that are `done`", &1, &removed)?;
-        for outcome in outcomes.iter().filter(|outcome| !matches!(outcome, RemoveOutcome::Done(_))) {
-            outcome.missing()?;
-        }
-    }
-    Ok(())
-}
-
 async fn slides_lose_nothing(t: Trial) -> Checked {
     let one = inserted_zero(&t).await?;
     let rounds = t.affordable(10, 400).await?;
@@ -372,34 +234,14 @@ async fn inserted_zero(t: &Trial) -> Checked<SessionKey> {
     Ok(one)
 }
 
-/// Keys for rounds of a race, as many as take half a second at most, each made ready.
-async fn numbered<F, R>(t: &Trial, least: usize, most: usize, prepare: F) -> Checked<Arc<[SessionKey]>>
-where
-    F: Fn(Trial, SessionKey) -> R,
-    R: Future<Output = Checked> + Send + 'static,
-{
-    let rounds = t.affordable(least, most).await?;
-    t.note(format!("{rounds} sessions, each the subject of one race"));
-    let mut keys = Vec::with_capacity(rounds);
-    for number in 0..rounds {
-        let key = key(&format!("race-{number}"))?;
-        prepare(t.quietly(), key.clone()).await?;
-        keys.push(key);
-    }
-    Ok(keys.into())
-}
-
-fn nth(keys: &[SessionKey], round: usize) -> Checked<&SessionKey> {
-    keys.get(round).ok_or_else(|| Finding::Unjudged { reason: "the kit ran a round too many".to_owned() })
-}
-
 /// The number that a session holds.
-fn number_in(item: &Item) -> Checked<usize> {
+pub(super) fn number_in(item: &Item) -> Checked<usize> {
     let text = String::from_utf8_lossy(item.data.payload.bytes());
     text.parse().map_err(|_| Finding::broken("a payload that somebody stored: a number", format!("{text:?}")))
 }
 
-fn different<T: Ord + Clone>(values: &[T]) -> usize {
+/// How many different values there are.
+pub(super) fn different<T: Ord + Clone>(values: &[T]) -> usize {
     let mut values = values.to_vec();
     values.sort_unstable();
     values.dedup();

@@ -10,6 +10,7 @@ mod expiry;
 mod ids;
 mod keys;
 mod locking;
+mod one_wins;
 mod optional;
 mod robust;
 mod storing;

@@ -21,6 +21,7 @@ mod prefer;
 mod problem;
 mod query;
 mod refusal;
+mod refusals;
 mod routes;
 mod server;
 mod sessions;

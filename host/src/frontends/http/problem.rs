@@ -139,7 +139,7 @@ pub(super) struct ProblemBody {
     /// The store that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<String>,
-    /// The plugin that failed.
+    /// The plugin that failed, or that answered with an error.
     #[serde(skip_serializing_if = "Option::is_none")]
     plugin: Option<String>,
     /// The limit that was reached: `max_payload`, `cpu`, `memory`, `deadline` or `instances`.

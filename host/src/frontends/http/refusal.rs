@@ -22,7 +22,7 @@ impl From<SessionError> for Problem {
             SessionError::Unsupported { store, plugin, interface, .. } => {
                 Self::new(Kind::Unsupported, detail).store(store).plugin(plugin).interface(interface)
             }
-            SessionError::Store { store, error } => of_store(&error, detail).store(store),
+            SessionError::Store { store, plugin, error } => of_store(&error, &detail).store(store).plugin(plugin),
             SessionError::Plugin { store, error } => of_plugin(&store, error),
         }
     }
@@ -41,14 +41,19 @@ impl Problem {
     }
 }
 
-/// An error that the provider answered with.
-fn of_store(error: &StoreError, detail: String) -> Problem {
+/// An error that a plugin answered with, with what its kind means to the client.
+fn of_store(error: &StoreError, detail: &str) -> Problem {
+    let problem = |kind, advice| Problem::new(kind, format!("{detail}; {advice}"));
     match error {
-        StoreError::InvalidArgument(_) => Problem::new(Kind::InvalidArgument, detail),
-        StoreError::Unavailable(_) => Problem::new(Kind::StoreUnavailable, detail).retry(),
-        StoreError::Timeout(_) => Problem::new(Kind::StoreTimeout, detail).retry(),
-        StoreError::LimitExceeded(_) => Problem::new(Kind::StoreFull, detail),
-        StoreError::Other(_) => Problem::new(Kind::StoreFailed, detail),
+        StoreError::InvalidArgument(_) => problem(Kind::InvalidArgument, "change the request"),
+        StoreError::Unavailable(_) => problem(Kind::StoreUnavailable, "nothing was stored, try again").retry(),
+        StoreError::Timeout(_) => {
+            problem(Kind::StoreTimeout, "whether anything was stored is not known, read before you try again").retry()
+        }
+        StoreError::LimitExceeded(_) => {
+            problem(Kind::StoreFull, "nothing was stored; make room, or have the operator raise the limit")
+        }
+        StoreError::Other(_) => problem(Kind::StoreFailed, "trying again is not likely to help, tell the operator"),
     }
 }
 
@@ -95,7 +100,7 @@ mod tests {
     use crate::contract::KeyError;
 
     fn store_error(error: StoreError) -> SessionError {
-        SessionError::Store { store: "carts".into(), error }
+        SessionError::Store { store: "carts".into(), plugin: "rows".into(), error }
     }
 
     fn plugin_error(failure: PluginFailure) -> SessionError {
@@ -144,6 +149,8 @@ mod tests {
     fn other_errors_of_the_store_have_their_own_status() {
         assert_eq!(status(store_error(StoreError::LimitExceeded("x".into()))), (507, false));
         assert_eq!(status(store_error(StoreError::Other("x".into()))), (500, false));
+        let body = Problem::from(store_error(StoreError::Other("x".into()))).json();
+        assert_eq!((&body["store"], &body["plugin"]), (&"carts".into(), &"rows".into()));
         let unsupported = SessionError::Unsupported {
             store: "carts".into(),
             plugin: "plain".into(),
@@ -187,6 +194,6 @@ mod tests {
         let reason = "unreachable\n  0: get\n  1: parse";
         let problem = Problem::from(plugin_error(PluginFailure::Trap { operation: "get", reason: reason.into() }));
         let detail = problem.json()["detail"].as_str().unwrap().to_owned();
-        assert!(detail.ends_with("trapped in `get`: unreachable"), "{detail}");
+        assert!(detail.ends_with("trapped in `get`, which its author has to mend: unreachable"), "{detail}");
     }
 }

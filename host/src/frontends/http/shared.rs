@@ -6,7 +6,10 @@ use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::problem::{Kind, Problem};
+use super::{
+    prefer::Wait,
+    problem::{Kind, Problem},
+};
 use crate::sessions::SessionService;
 
 /// The state of the router.
@@ -26,8 +29,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Runs an operation that may wait, and gives it up when the host stops.
-    pub(super) async fn until_shutdown<T>(&self, operation: impl Future<Output = T>) -> Result<T, Problem> {
+    /// Runs an operation that waits in line for up to `wait`, and gives it up when the host stops.
+    pub(super) async fn in_line<T>(&self, wait: Wait, operation: impl Future<Output = T>) -> Result<T, Problem> {
+        if wait.duration().is_zero() {
+            return Ok(operation.await);
+        }
         tokio::select! {
             // What is done by then counts.
             biased;

@@ -10,7 +10,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use crate::{config::StateServerConfig, sessions::SessionService};
+use crate::{clock::Clock, config::StateServerConfig, sessions::SessionService};
 
 use super::{
     FrontEnd,
@@ -25,14 +25,16 @@ const CUT: Duration = Duration::from_secs(1);
 /// How long to wait when the system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves connections until `shutdown`, then lets requests in flight finish and returns.
+/// Serves connections until `shutdown`, then lets requests in flight finish and returns. `clock` is the host's, which
+/// the stores go by.
 pub async fn serve(
     listener: TcpListener,
     service: SessionService,
     config: StateServerConfig,
+    clock: Clock,
     shutdown: CancellationToken,
 ) {
-    let front_end = Arc::new(FrontEnd::new(service, &config));
+    let front_end = Arc::new(FrontEnd::new(service, &config, clock));
     let mut connections = Connections {
         front_end,
         limit: config.max_connections,

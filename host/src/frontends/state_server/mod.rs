@@ -47,9 +47,9 @@ struct FrontEnd {
 }
 
 impl FrontEnd {
-    fn new(service: SessionService, config: &StateServerConfig) -> Self {
+    fn new(service: SessionService, config: &StateServerConfig, clock: Clock) -> Self {
         Self {
-            operations: Operations::new(service, config.hold_locked, LockDates::new(Clock::system())),
+            operations: Operations::new(service, config.hold_locked, LockDates::new(clock)),
             applications: Applications::new(&config.applications),
             wording: Wording::new(config.http_prefix, &config.aspnet_version),
             limits: Limits { line: config.max_line, headers: config.max_headers, body: config.max_body },

@@ -1,6 +1,6 @@
 //! `GET` and `HEAD /v1/{app}/sessions/{id}`: reads a session that nobody has locked.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     extract::State,
@@ -15,6 +15,7 @@ use super::super::{
     prefer::Wait,
     problem::{Problem, ProblemBody},
     query::{Query, Read},
+    refusals::{Locked, Missing},
     shared::Shared,
     target::Session,
 };
@@ -41,15 +42,10 @@ use crate::contract::{GetOutcome, SessionKey};
             ("Preference-Applied" = String, description = "The wait that was allowed"),
         )),
         (status = 304, description = "The client has this version (`If-None-Match`)"),
-        (status = 404, description = "No such session", body = ProblemBody, content_type = "application/problem+json"),
+        Missing,
         (status = 412, description = "`If-Match` is false", body = ProblemBody,
             content_type = "application/problem+json"),
-        (status = 423, description = "Somebody holds the lock", body = ProblemBody,
-            content_type = "application/problem+json", headers(
-            ("Session-Lock-Age" = u64, description = "For how many seconds"),
-            ("Session-Lock" = u32, description = "Under which lock id"),
-            ("Retry-After" = u64, description = "When to try again, in seconds"),
-        )),
+        Locked,
     ),
 )]
 pub(crate) async fn get(
@@ -74,9 +70,7 @@ async fn peek(shared: &Shared, key: &SessionKey, request: &HeaderMap) -> Result<
 
 async fn read(shared: &Shared, key: &SessionKey, wait: Wait, request: &HeaderMap) -> Result<Response, Problem> {
     let preconditions = Preconditions::parse(request)?;
-    let get = shared.service.get(key, wait.duration());
-    let outcome = if wait.duration() > Duration::ZERO { shared.until_shutdown(get).await? } else { get.await };
-    write(outcome?, &preconditions)
+    write(shared.in_line(wait, shared.service.get(key, wait.duration())).await??, &preconditions)
 }
 
 fn write(outcome: GetOutcome, preconditions: &Preconditions) -> Result<Response, Problem> {

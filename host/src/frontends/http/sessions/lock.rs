@@ -1,6 +1,6 @@
 //! `POST /v1/{app}/sessions/{id}/lock`: reads a session and takes its lock, waiting in line if the client likes to.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Extension,
@@ -18,6 +18,7 @@ use super::super::{
     prefer::Wait,
     problem::{Problem, ProblemBody},
     query::{Nothing, Query},
+    refusals::Missing,
     shared::Shared,
     target::Session,
 };
@@ -44,7 +45,7 @@ use crate::contract::{GetExclusiveOutcome, SessionKey};
             ("Session-New" = String, description = "`1` for the first who sees an uninitialized session"),
             ("Preference-Applied" = String, description = "The wait that was allowed"),
         )),
-        (status = 404, description = "No such session", body = ProblemBody, content_type = "application/problem+json"),
+        Missing,
         (status = 423, description = "Somebody else holds the lock", body = ProblemBody,
             content_type = "application/problem+json", headers(
             ("Session-Lock-Age" = u64, description = "For how many seconds"),
@@ -71,9 +72,7 @@ pub(crate) async fn lock(
 }
 
 async fn take(shared: &Shared, key: SessionKey, wait: Wait, delivery: &Delivery) -> Result<Response, Problem> {
-    let get = shared.service.get_exclusive(&key, wait.duration());
-    let outcome = if wait.duration() > Duration::ZERO { shared.until_shutdown(get).await? } else { get.await };
-    match outcome? {
+    match shared.in_line(wait, shared.service.get_exclusive(&key, wait.duration())).await?? {
         GetExclusiveOutcome::Found(item, lock_id) => {
             let undelivered = UndeliveredLock::new(shared, key, lock_id);
             let mut response = answer::payload(item);

@@ -1,5 +1,6 @@
 //! The operations on sessions, a file each: read the request, call the session service, write the outcome.
 
+mod conditional;
 pub(super) mod create;
 pub(super) mod get;
 pub(super) mod lock;

@@ -13,8 +13,9 @@ use utoipa::ToSchema;
 use super::super::{
     answer, headers,
     openapi::{ApplicationInPath, IdInHeader},
-    problem::{Problem, ProblemBody},
+    problem::Problem,
     query::{List, Query, RemoveAll, named},
+    refusals::NoIndex,
     shared::Shared,
     target::{self, Application},
     timestamp::rfc3339,
@@ -70,8 +71,7 @@ pub(crate) struct Removed {
     params(ApplicationInPath, List),
     responses(
         (status = 200, description = "A page of sessions", body = Page),
-        (status = 501, description = "The provider has no index", body = ProblemBody,
-            content_type = "application/problem+json"),
+        NoIndex,
     ),
 )]
 pub(crate) async fn list(
@@ -96,8 +96,7 @@ pub(crate) async fn list(
     params(ApplicationInPath, IdInHeader, RemoveAll),
     responses(
         (status = 200, description = "How many sessions were deleted", body = Removed),
-        (status = 501, description = "The provider has no index", body = ProblemBody,
-            content_type = "application/problem+json"),
+        NoIndex,
     ),
 )]
 pub(crate) async fn remove_all(

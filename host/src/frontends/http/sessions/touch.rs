@@ -7,8 +7,9 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use super::super::{
     answer,
     openapi::{IdInHeader, SessionInPath},
-    problem::{Problem, ProblemBody},
+    problem::Problem,
     query::{Nothing, Query},
+    refusals::Missing,
     shared::Shared,
     target::Session,
 };
@@ -25,7 +26,7 @@ use crate::contract::ResetOutcome;
     params(SessionInPath, IdInHeader),
     responses(
         (status = 204, description = "It expires later now"),
-        (status = 404, description = "No such session", body = ProblemBody, content_type = "application/problem+json"),
+        Missing,
     ),
 )]
 pub(crate) async fn touch(

@@ -12,8 +12,9 @@ use super::super::{
     answer,
     headers::{self, SESSION_NEW},
     openapi::{IdInHeader, LockInHeader, SessionInPath},
-    problem::{Problem, ProblemBody},
+    problem::Problem,
     query::{Query, Release},
+    refusals::{LockLost, Missing},
     shared::Shared,
     target::Session,
 };
@@ -33,9 +34,8 @@ use crate::contract::ReleaseOutcome;
         (status = 204, description = "The session is not locked", headers(
             ("Session-New" = String, description = "`1` for the first who meets an uninitialized session"),
         )),
-        (status = 404, description = "No such session", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "The lock is held under another lock id", body = ProblemBody,
-            content_type = "application/problem+json"),
+        Missing,
+        LockLost,
     ),
 )]
 pub(crate) async fn unlock(
