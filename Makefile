@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build host plugins setup test lint bench clean
+.PHONY: help run build host plugins setup test soak lint bench clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +30,10 @@ test: build ## Check format, lints and docs, run all tests, print how many passe
 	@scripts/build-plugins $(dir $(wildcard tests/fixtures/*/Cargo.toml))
 	@$(MAKE) --no-print-directory lint
 	@scripts/run-tests
+
+soak: build ## Ten minutes of load among bad plugins, while plugins change
+	@scripts/build-plugins $(dir $(wildcard tests/fixtures/*/Cargo.toml))
+	CLOAKROOM_SOAK_SECONDS=600 cargo test --release --workspace --test soak -- --nocapture
 
 lint: setup ## Check format, lints and docs
 	cargo fmt --all --check

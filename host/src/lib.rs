@@ -2,8 +2,9 @@
 //!
 //! The layers, each calling only those below it: [`frontends`] speak protocols, [`sessions`] knows stores and locks,
 //! [`plugins`] runs components, [`capabilities`] is what a component may use. [`contract`] holds the words they share.
-//! [`conformance`] judges a component by the contract.
+//! [`conformance`] judges a component by the contract, and [`benchmark`] tells what it costs.
 
+pub mod benchmark;
 pub mod capabilities;
 pub mod clock;
 pub mod config;

@@ -6,6 +6,8 @@ use anyhow::Context;
 use cloakroom::conformance::{self, Judging, NotJudged};
 use serde_json::json;
 
+use super::setting::setting;
+
 /// Exit code where the file is not a plugin that can be judged, as opposed to one that breaks a rule.
 const NOT_JUDGED: u8 = 2;
 
@@ -35,11 +37,6 @@ pub(super) struct Args {
     /// List the rules instead of running them
     #[arg(long)]
     list: bool,
-}
-
-fn setting(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {

@@ -1,5 +1,6 @@
 //! The commands, one file each with its arguments and a `run`. They print; everything else is the library's.
 
+mod bench;
 mod check;
 mod config;
 mod config_check;
@@ -7,6 +8,7 @@ mod config_from_web_config;
 mod inspect;
 mod logging;
 mod serve;
+mod setting;
 
 use std::process::ExitCode;
 
@@ -25,6 +27,7 @@ enum Command {
     Serve(serve::Args),
     Inspect(inspect::Args),
     Check(check::Args),
+    Bench(bench::Args),
     Config(config::Args),
 }
 
@@ -35,6 +38,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Check(args) => check::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Config(args) => config::run(args),
     }
 }
