@@ -6,6 +6,8 @@ mod config_check;
 mod config_from_web_config;
 mod inspect;
 mod logging;
+mod new;
+mod project;
 mod serve;
 
 use std::process::ExitCode;
@@ -25,6 +27,7 @@ enum Command {
     Serve(serve::Args),
     Inspect(inspect::Args),
     Check(check::Args),
+    New(new::Args),
     Config(config::Args),
 }
 
@@ -35,6 +38,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Check(args) => check::run(args),
+        Command::New(args) => new::run(args),
         Command::Config(args) => config::run(args),
     }
 }
