@@ -9,10 +9,16 @@ use std::{
 
 use anyhow::Context;
 use clap::ValueEnum;
+use include_dir::{Dir, include_dir};
 use toml::{Table, Value};
 
-/// Everything that `build.rs` found, by its path in the repository.
-static EMBEDDED: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/templates");
+static CONTRACT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../wit");
+static SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugin-sdk/src");
+static MEMORY: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugins/memory/src");
+
+const SDK_MANIFEST: &str = include_str!("../../../plugin-sdk/Cargo.toml");
+const WORKSPACE_MANIFEST: &str = include_str!("../../../Cargo.toml");
 
 /// What stands in the templates where the plugin's name belongs, and where its kind does.
 const NAME: &str = "my-plugin";
@@ -52,36 +58,41 @@ impl Project {
     /// Puts the files together.
     pub(super) fn new(language: Language, kind: Kind, name: &str) -> anyhow::Result<Self> {
         let mut project = Self { files: BTreeMap::new() };
-        let templates = format!("plugins/templates/{}", language.folder());
-        project.add(&format!("{templates}/common"), "");
-        project.add(&format!("{templates}/{}", kind.folder()), "");
+        let template = TEMPLATES.get_dir(language.folder()).context("the binary was built without this language")?;
+        let part = |name: &str| {
+            let path = template.path().join(name);
+            template.get_dir(&path).with_context(|| format!("the binary was built without {}", path.display()))
+        };
+        project.add(part("common")?, "")?;
+        if (language, kind) == (Language::Rust, Kind::Provider) {
+            // The store that ships is the example to copy.
+            project.add(&MEMORY, "src")?;
+        } else {
+            project.add(part(kind.folder())?, "")?;
+        }
         // The digest that a test of this repository compares.
         project.files.remove(Path::new("bindings/made-from"));
-        let readme = project.files.get_mut(Path::new("README.md")).context("no README.md")?;
-        readme.extend_from_slice(embedded(&format!("plugins/templates/usage/{}.md", kind.folder()))?);
+        let usage = format!("usage/{}.md", kind.folder());
+        let usage = TEMPLATES.get_file(&usage).with_context(|| format!("the binary was built without {usage}"))?;
+        let readme = project.files.get_mut(Path::new("README.md")).context("the template has no README.md")?;
+        readme.extend_from_slice(usage.contents());
         if language == Language::Rust {
-            if kind == Kind::Provider {
-                // The store that ships is the example to copy.
-                project.add("plugins/memory/src", "src");
-            }
-            project.add("plugin-sdk/src", "vendor/plugin-sdk/src");
+            project.add(&SDK, "vendor/plugin-sdk/src")?;
             project.files.insert("vendor/plugin-sdk/Cargo.toml".into(), sdk_manifest()?.into_bytes());
-            project.add("wit", "vendor/wit");
+            project.add(&CONTRACT, "vendor/wit")?;
         } else {
-            project.add("wit", "wit/deps/session");
+            project.add(&CONTRACT, "wit/deps/session")?;
         }
         project.rename(name, kind);
         Ok(project)
     }
 
-    /// Adds the files of a folder of the repository.
-    fn add(&mut self, from: &str, to: &str) {
-        let from = Path::new(from);
-        for (path, content) in EMBEDDED {
-            if let Ok(path) = Path::new(path).strip_prefix(from) {
-                self.files.insert(Path::new(to).join(path), content.to_vec());
-            }
+    /// Adds all files of a folder.
+    fn add(&mut self, folder: &Dir<'_>, to: &str) -> anyhow::Result<()> {
+        for (path, content) in files(folder) {
+            self.files.insert(Path::new(to).join(path.strip_prefix(folder.path())?), content.to_vec());
         }
+        Ok(())
     }
 
     /// Gives the plugin its name. What is vendored has none of it, and what is not text neither.
@@ -134,16 +145,22 @@ fn make_executable(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// All files of a folder and of those in it.
+fn files<'a>(folder: &'a Dir<'a>) -> Vec<(&'a Path, &'a [u8])> {
+    let own = folder.files().map(|file| (file.path(), file.contents()));
+    own.chain(folder.dirs().flat_map(files)).collect()
+}
+
 /// The SDK's `Cargo.toml`, with what it takes from the workspace written out.
 fn sdk_manifest() -> anyhow::Result<String> {
-    let mut manifest = table("plugin-sdk/Cargo.toml")?;
-    let workspace = table("Cargo.toml")?;
+    let mut manifest: Table = SDK_MANIFEST.parse()?;
+    let workspace: Table = WORKSPACE_MANIFEST.parse()?;
     let workspace = workspace.get("workspace").and_then(Value::as_table).context("Cargo.toml is of no workspace")?;
     // The lints are for who changes the SDK.
     manifest.remove("lints");
-    for (section, shared) in [("package", "package"), ("dependencies", "dependencies")] {
-        let shared = workspace.get(shared).and_then(Value::as_table).context("the workspace shares nothing")?;
-        let Some(section) = manifest.get_mut(section).and_then(Value::as_table_mut) else { continue };
+    for name in ["package", "dependencies"] {
+        let shared = workspace.get(name).and_then(Value::as_table).context("the workspace shares nothing")?;
+        let Some(section) = manifest.get_mut(name).and_then(Value::as_table_mut) else { continue };
         for (key, value) in section.iter_mut() {
             if value.get("workspace") == Some(&Value::Boolean(true)) {
                 *value = shared.get(key).with_context(|| format!("the workspace has no `{key}`"))?.clone();
@@ -151,16 +168,6 @@ fn sdk_manifest() -> anyhow::Result<String> {
         }
     }
     Ok(toml::to_string(&manifest)?)
-}
-
-/// An embedded TOML file.
-fn table(path: &str) -> anyhow::Result<Table> {
-    Ok(toml::from_str(std::str::from_utf8(embedded(path)?)?)?)
-}
-
-fn embedded(path: &str) -> anyhow::Result<&'static [u8]> {
-    let found = EMBEDDED.iter().find(|(name, _)| *name == path);
-    found.map(|(_, content)| *content).with_context(|| format!("the binary was built without {path}"))
 }
 
 impl Language {
@@ -237,6 +244,32 @@ mod tests {
         }
         let rust = project(Language::Rust, Kind::Provider);
         assert!(text(&rust, "src/operations.rs").contains("concat!(\"tape-drive \""));
+    }
+
+    #[test]
+    fn every_file_of_the_templates_is_in_the_binary() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for (folder, embedded) in [
+            ("plugins/templates", &TEMPLATES),
+            ("wit", &CONTRACT),
+            ("plugin-sdk/src", &SDK),
+            ("plugins/memory/src", &MEMORY),
+        ] {
+            let embedded: Vec<_> = files(embedded).into_iter().map(|(path, _)| path).collect();
+            let mut folders = vec![root.join(folder)];
+            while let Some(next) = folders.pop() {
+                for entry in fs::read_dir(next).unwrap() {
+                    let path = entry.unwrap().path();
+                    if path.is_dir() {
+                        folders.push(path);
+                    } else {
+                        let name = path.strip_prefix(root.join(folder)).unwrap();
+                        // Then it came after the build: touch this file, and build again.
+                        assert!(embedded.contains(&name), "{} is not in the binary", path.display());
+                    }
+                }
+            }
+        }
     }
 
     #[test]
