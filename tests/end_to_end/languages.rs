@@ -1,12 +1,13 @@
 //! Plugins in every language that has a template: begun by `cloakroom new`, built, judged by `cloakroom check`, and used
-//! by a host that serves a session through them.
+//! by a host that swaps them in while it serves.
 
 use std::{
     collections::BTreeMap,
     env, fs,
     path::{Path, PathBuf},
     process::{Command, Output},
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -25,6 +26,9 @@ use tempfile::TempDir;
 
 /// Calls that one instance must survive: more than the handles that it may hold, and enough to see memory grow.
 const MANY: u32 = 15_000;
+
+/// How long a host that nobody uses may take to swap a plugin in, on a busy machine.
+const SWAP_DEADLINE: Duration = Duration::from_secs(120);
 
 /// What one language's plugins are built in.
 struct Workshop {
@@ -99,16 +103,56 @@ fn language_works(language: &'static str) -> Result<()> {
 
     let [provider, ids] = components.as_slice() else { anyhow::bail!("two components were made") };
     one_instance_serves_for_long(language, provider)?;
+    swapped_in_live(provider, ids)
+}
+
+/// A host that serves from the plugins that ship is given these in their place.
+fn swapped_in_live(provider: &Path, ids: &Path) -> Result<()> {
     let plugins = tempfile::tempdir()?;
-    for component in [provider, ids] {
-        fs::copy(component, plugins.path().join(component.file_name().context("a file name")?))?;
-    }
+    let shipped = host::plugins_directory()?;
+    fs::copy(shipped.join("memory.wasm"), plugins.path().join("store.wasm"))?;
+    fs::copy(shipped.join("aspnet-id.wasm"), plugins.path().join("ids.wasm"))?;
     let host = Host::start(&format!(
-        "[plugins]\ndirectory = {:?}\n[stores.default]\nprovider = \"{language}-provider\"\n\
-         id_generator = \"{language}-id-manager\"\n[state_server]\nenabled = false\n",
+        "[plugins]\ndirectory = {:?}\n[stores.default]\nprovider = \"store\"\nid_generator = \"ids\"\n\
+         [state_server]\nenabled = false\n",
         plugins.path().to_str().context("a path in UTF-8")?
     ))?;
+    let earlier = || "/v1/shop/sessions/earlier".to_owned();
+    let stored = Request::new("PUT", earlier()).body("from before").send(host.http())?;
+    ensure!(stored.status == 201, "{stored:?}");
+    let locked = Request::new("POST", earlier() + "/lock").send(host.http())?;
+    ensure!(locked.status == 200, "{locked:?}");
+
+    for (component, name) in [(provider, "store"), (ids, "ids")] {
+        let hidden = plugins.path().join(".new");
+        fs::copy(component, &hidden)?;
+        fs::rename(&hidden, plugins.path().join(name).with_extension("wasm"))?;
+        wait_until_it_serves(&host, name, component)?;
+    }
+
+    // The session that another language stored, and its lock, are there.
+    let refused = Request::new("GET", earlier()).send(host.http())?;
+    ensure!(refused.status == 423, "{refused:?}");
+    let unlocked = Request::new("DELETE", earlier() + "/lock").header("Session-Lock", locked.must("session-lock")?);
+    ensure!(unlocked.send(host.http())?.status == 204);
+    let read = Request::new("GET", earlier()).send(host.http())?;
+    ensure!(read.text() == "from before", "{read:?}");
     serve_a_session(&host)
+}
+
+/// Waits until the plugin is this component. The host compiles a large one for some seconds.
+fn wait_until_it_serves(host: &Host, plugin: &str, component: &Path) -> Result<()> {
+    let wanted = format!("sha256:{}", hex(&Sha256::digest(fs::read(component)?)));
+    let deadline = Instant::now() + SWAP_DEADLINE;
+    loop {
+        let plugins = Request::new("GET", "/v1/plugins").send(host.http())?.json()?;
+        let mut plugins = plugins["plugins"].as_array().or(plugins.as_array()).into_iter().flatten();
+        if plugins.any(|status| status["name"] == plugin && status["digest"] == wanted.as_str()) {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "`{plugin}` was not swapped in {SWAP_DEADLINE:?}:\n{}", host.log());
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// A visitor's session from its beginning to its end, over HTTP.
@@ -160,7 +204,7 @@ fn one_instance_serves_for_long(language: &str, component: &Path) -> Result<()> 
     };
     executor.block_on(async {
         provider.set_and_release(&key, data(), None, Condition::None, false).await?;
-        let mut pairs = std::time::Duration::ZERO;
+        let mut pairs = Duration::ZERO;
         for _ in 0..MANY {
             let start = ThreadTime::now();
             let outcome = provider.get_exclusive(&key).await?;
@@ -189,23 +233,36 @@ fn one_instance_serves_for_long(language: &str, component: &Path) -> Result<()> 
 }
 
 #[test]
-fn a_plugin_in_rust_is_begun_built_checked_and_serves() -> Result<()> {
+fn a_plugin_in_rust_is_begun_built_checked_and_swapped_in() -> Result<()> {
     language_works("rust")
 }
 
 #[test]
-fn a_plugin_in_c_is_begun_built_checked_and_serves() -> Result<()> {
+fn a_plugin_in_c_is_begun_built_checked_and_swapped_in() -> Result<()> {
     language_works("c")
 }
 
 #[test]
-fn a_plugin_in_javascript_is_begun_built_checked_and_serves() -> Result<()> {
+fn a_plugin_in_javascript_is_begun_built_checked_and_swapped_in() -> Result<()> {
     language_works("js")
 }
 
 #[test]
-fn a_plugin_in_python_is_begun_built_checked_and_serves() -> Result<()> {
+fn a_plugin_in_python_is_begun_built_checked_and_swapped_in() -> Result<()> {
     language_works("python")
+}
+
+#[test]
+fn a_component_that_begins_with_too_much_memory_is_told_the_limit() -> Result<()> {
+    let workshop = Workshop::new("js")?;
+    let component = workshop.make("id-manager")?;
+    let grants = component.with_extension("toml");
+    fs::write(&grants, "[limits]\nmemory = \"64KiB\"\n")?;
+    let output = cloakroom()?.arg("check").arg(&component).output()?;
+    let text = everything(&output);
+    ensure!(!output.status.success() && text.contains("more than 65536 bytes of memory"), "{text}");
+    ensure!(text.contains("(limit `memory`); raise the limit in its grant file"), "{text}");
+    Ok(())
 }
 
 #[test]
@@ -241,7 +298,7 @@ fn the_c_bindings_were_made_from_the_contract_as_it_is() -> Result<()> {
         for file in contract.iter().chain([&template.join("wit/world.wit")]) {
             digest.update(fs::read(file).with_context(|| format!("{}", file.display()))?);
         }
-        let now: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let now = hex(&digest.finalize());
         let made_from = fs::read_to_string(template.join("bindings/made-from"))?;
         ensure!(made_from.trim() == now, "wit/ has changed since {kind} was made; run scripts/generate-c-bindings");
     }
@@ -254,6 +311,10 @@ fn cloakroom() -> Result<Command> {
 
 fn everything(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn repository() -> Result<PathBuf> {
