@@ -15,6 +15,8 @@ wasmtime::component::bindgen!({
             import cloakroom:session/expiry-callback@0.1.0;
             import cloakroom:session/log@0.1.0;
             import cloakroom:session/settings@0.1.0;
+            import cloakroom:session/clock@0.1.0;
+            import cloakroom:session/random@0.1.0;
         }
     ",
     imports: { default: trappable },
@@ -24,4 +26,6 @@ wasmtime::component::bindgen!({
     },
 });
 
-pub use self::cloakroom::session::{expiry_callback, kv, log, payload_content, payloads, settings, types};
+pub use self::cloakroom::session::{
+    clock, expiry_callback, kv, log, payload_content, payloads, random, settings, types,
+};

@@ -5,7 +5,7 @@ use wasmtime::component::{HasData, Linker};
 
 use super::{
     GuestContext, GuestView,
-    bindings::{expiry_callback, kv, log, payload_content, payloads, settings, types},
+    bindings::{clock, expiry_callback, kv, log, payload_content, payloads, random, settings, types},
     wasi,
 };
 use crate::config::Grants;
@@ -90,6 +90,8 @@ pub fn link<'a, T: GuestView + 'static>(
         expiry_callback::add_to_linker::<T, Guest>(linker, T::guest)?;
         log::add_to_linker::<T, Guest>(linker, T::guest)?;
         settings::add_to_linker::<T, Guest>(linker, T::guest)?;
+        clock::add_to_linker::<T, Guest>(linker, T::guest)?;
+        random::add_to_linker::<T, Guest>(linker, T::guest)?;
     }
     if wanted.payload_content {
         payload_content::add_to_linker::<T, Guest>(linker, T::guest)?;
@@ -131,7 +133,9 @@ fn decide(import: &str, grants: &Grants) -> Result<Decision, LinkError> {
             return Err(LinkError::OtherVersion { wanted: version.to_owned() });
         }
         return match interface {
-            "types" | "payloads" | "kv" | "expiry-callback" | "log" | "settings" => Ok(Decision::Contract),
+            "types" | "payloads" | "kv" | "expiry-callback" | "log" | "settings" | "clock" | "random" => {
+                Ok(Decision::Contract)
+            }
             "payload-content" if grants.payload => Ok(Decision::PayloadContent),
             "payload-content" => Err(LinkError::NotGranted { import: import.to_owned(), grant: "payload = true" }),
             "redis" | "sql" | "provider" => Err(LinkError::NotOffered { import: import.to_owned() }),
@@ -170,9 +174,9 @@ mod tests {
 
     #[test]
     fn what_cannot_hurt_is_given_to_everybody() {
-        for import in ["cloakroom:session/kv@0.1.0", "cloakroom:session/payloads@0.1.0", "cloakroom:session/log@0.1.0"]
-        {
-            assert_eq!(decide(import, &Grants::default()), Ok(Decision::Contract));
+        for name in ["kv", "payloads", "log", "clock", "random"] {
+            let import = format!("cloakroom:session/{name}@0.1.0");
+            assert_eq!(decide(&import, &Grants::default()), Ok(Decision::Contract));
         }
         assert_eq!(decide("wasi:random/random@0.2.0", &Grants::default()), Ok(Decision::ClockOrRandom));
     }

@@ -4,6 +4,7 @@
 //! its grants and gives every instance a [`GuestContext`]. What is not granted is not linked.
 
 pub mod bindings;
+mod clock;
 mod context;
 pub(crate) mod convert;
 mod expiry_callback;
@@ -13,6 +14,7 @@ mod link;
 mod log;
 mod payload_content;
 mod payloads;
+mod random;
 mod settings;
 mod wasi;
 

@@ -7,6 +7,8 @@ mod config_check;
 mod config_from_web_config;
 mod inspect;
 mod logging;
+mod new;
+mod project;
 mod serve;
 mod setting;
 
@@ -28,6 +30,7 @@ enum Command {
     Inspect(inspect::Args),
     Check(check::Args),
     Bench(bench::Args),
+    New(new::Args),
     Config(config::Args),
 }
 
@@ -39,6 +42,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Inspect(args) => inspect::run(args),
         Command::Check(args) => check::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::New(args) => new::run(args),
         Command::Config(args) => config::run(args),
     }
 }

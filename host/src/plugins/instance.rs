@@ -101,6 +101,14 @@ pub(super) fn arm(store: &mut Store<InstanceState>) {
     store.set_epoch_deadline(1);
 }
 
+/// What the making of an instance died of. A component that begins with more memory than it may have is told the limit.
+pub(super) fn not_made(store: &Store<InstanceState>, error: &wasmtime::Error) -> PluginFailure {
+    match store.data().limiter.hit {
+        Some(_) => failure(store, "instantiate", error),
+        None => PluginFailure::Instantiate { reason: format!("{error:#}") },
+    }
+}
+
 /// What a failed call died of.
 pub(super) fn failure(store: &Store<InstanceState>, operation: &'static str, error: &wasmtime::Error) -> PluginFailure {
     let limiter = &store.data().limiter;

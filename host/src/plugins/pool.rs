@@ -283,7 +283,7 @@ impl<E: Exports> Pool<E> {
         };
         let exports = instance
             .and_then(|instance| E::find(&self.code, &mut store, &instance))
-            .map_err(|error| self.failed(PluginFailure::Instantiate { reason: format!("{error:#}") }))?;
+            .map_err(|error| self.failed(instance::not_made(&store, &error)))?;
         self.code.counters.instances.fetch_add(1, Ordering::Relaxed);
         let mut live = Live { store, exports, code: self.code.clone() };
         let settings = self.setup.settings.iter().map(|(name, value)| (name.clone(), value.clone())).collect();

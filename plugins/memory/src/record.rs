@@ -5,9 +5,9 @@ use cloakroom_plugin_sdk::{LockId, expiry, kv::Words, lock};
 /// Bits above the lock counter, which has the lower 32, in the word `a`.
 const LOCKED: u64 = 1 << 32;
 const UNINITIALIZED: u64 = 1 << 33;
-
-/// In the word `f`: no latest expiry.
-const NEVER: u64 = u64::MAX;
+/// Whether `f` is a latest expiry. A flag and not a number that is none: languages whose numbers are exact up to 2^53
+/// only can then read the words too.
+const HAS_LATEST_EXPIRY: u64 = 1 << 34;
 
 /// A session without its payload and subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl From<Words> for Record {
             version: words.c,
             created: words.d,
             idle_timeout: low_half(words.e),
-            latest_expiry: Some(words.f).filter(|latest| *latest != NEVER),
+            latest_expiry: (words.a & HAS_LATEST_EXPIRY != 0).then_some(words.f),
         }
     }
 }
@@ -92,12 +92,15 @@ impl From<Record> for Words {
     fn from(record: Record) -> Self {
         let flag = |set: bool, bit: u64| if set { bit } else { 0 };
         Self {
-            a: u64::from(record.lock_counter) | flag(record.locked, LOCKED) | flag(record.uninitialized, UNINITIALIZED),
+            a: u64::from(record.lock_counter)
+                | flag(record.locked, LOCKED)
+                | flag(record.uninitialized, UNINITIALIZED)
+                | flag(record.latest_expiry.is_some(), HAS_LATEST_EXPIRY),
             b: record.locked_at,
             c: record.version,
             d: record.created,
             e: u64::from(record.idle_timeout),
-            f: record.latest_expiry.unwrap_or(NEVER),
+            f: record.latest_expiry.unwrap_or(0),
         }
     }
 }
