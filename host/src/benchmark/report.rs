@@ -112,8 +112,8 @@ fn time(duration: Duration) -> String {
 
 fn bytes(count: u64) -> String {
     match count {
-        ..1024 => format!("{count} B"),
-        ..0x10_0000 => format!("{} KiB", count / 1024),
+        0..1024 => format!("{count} B"),
+        1024..0x10_0000 => format!("{} KiB", count / 1024),
         _ => format!("{} MiB", count / 0x10_0000),
     }
 }
