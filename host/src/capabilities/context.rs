@@ -6,10 +6,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::{LogBudget, expiry_callback::ExpirySink, kv::Kv, wasi};
-use crate::clock::Clock;
-
-/// The most handles an instance may hold: a component that leaks them fails instead of filling the host.
-const MAX_HANDLES: usize = 10_000;
+use crate::{clock::Clock, config::Limits};
 
 /// What all instances of a component in a store have in common.
 #[derive(Clone)]
@@ -22,7 +19,9 @@ pub struct GuestSetup {
     pub granted_buckets: Arc<[String]>,
     /// The settings that it was given.
     pub settings: Arc<BTreeMap<String, String>>,
-    /// How much it may log.
+    /// What it may use.
+    pub limits: Limits,
+    /// How much it may still log.
     pub log_budget: Arc<LogBudget>,
     /// The host's clock.
     pub clock: Clock,
@@ -43,7 +42,8 @@ impl GuestContext {
     #[must_use]
     pub fn new(setup: GuestSetup) -> Self {
         let mut table = ResourceTable::new();
-        table.set_max_capacity(MAX_HANDLES);
+        // A component that leaks handles fails instead of filling the host.
+        table.set_max_capacity(setup.limits.handles);
         let wasi = wasi::context(&setup);
         Self { setup, table, expiry: None, wasi }
     }

@@ -10,6 +10,7 @@ pub(crate) mod convert;
 mod expiry_callback;
 pub mod kv;
 mod kv_interface;
+mod limit_hits;
 mod link;
 mod log;
 mod payload_content;
@@ -22,5 +23,6 @@ pub use context::{GuestContext, GuestSetup, GuestView};
 pub use convert::Nonsense;
 pub use expiry_callback::ExpirySink;
 
+pub use limit_hits::{Limit, LimitHits, PayloadOverLimit};
 pub use link::{CONTRACT_PACKAGE, CONTRACT_VERSION, LinkError, Linked, grant_for, link};
 pub use log::LogBudget;

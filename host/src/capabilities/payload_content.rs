@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wasmtime::{Result, component::Resource};
 
-use super::{GuestContext, bindings::payload_content};
+use super::{GuestContext, PayloadOverLimit, bindings::payload_content};
 use crate::contract::Payload;
 
 impl payload_content::Host for GuestContext {
@@ -17,6 +17,9 @@ impl payload_content::Host for GuestContext {
     }
 
     fn create(&mut self, bytes: Vec<u8>, content_type: Option<String>) -> Result<Resource<Payload>> {
+        if bytes.len() > self.setup.limits.payload {
+            return Err(PayloadOverLimit { size: bytes.len() }.into());
+        }
         let payload = Payload::with_content_type(Bytes::from(bytes), content_type.map(Arc::from));
         Ok(self.table.push(payload)?)
     }

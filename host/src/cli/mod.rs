@@ -8,9 +8,12 @@ mod config_from_web_config;
 mod inspect;
 mod logging;
 mod new;
+mod plugins;
 mod project;
+mod running_host;
 mod serve;
 mod setting;
+mod status;
 
 use std::process::ExitCode;
 
@@ -32,6 +35,8 @@ enum Command {
     Bench(bench::Args),
     New(new::Args),
     Config(config::Args),
+    Status(status::Args),
+    Plugins(plugins::Args),
 }
 
 /// Runs what the command line says. An error is printed by the caller; a command that found something wrong with what
@@ -44,5 +49,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Bench(args) => bench::run(args),
         Command::New(args) => new::run(args),
         Command::Config(args) => config::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Plugins(args) => plugins::run(args),
     }
 }

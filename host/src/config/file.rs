@@ -49,7 +49,13 @@ pub(super) struct LimitsSection {
     pub(super) memory: Option<WrittenSize>,
     pub(super) cpu: Option<WrittenDuration>,
     pub(super) deadline: Option<WrittenDuration>,
+    pub(super) host_call: Option<WrittenDuration>,
     pub(super) instances: Option<WrittenCount>,
+    pub(super) queue: Option<WrittenCount>,
+    pub(super) payload: Option<WrittenSize>,
+    pub(super) handles: Option<WrittenCount>,
+    pub(super) log_lines: Option<WrittenCount>,
+    pub(super) log_length: Option<WrittenSize>,
 }
 
 /// `[state_server]`

@@ -101,13 +101,36 @@ pub struct Limits {
     pub cpu: Duration,
     /// Time of one call with all its waiting.
     pub deadline: Duration,
+    /// Time that one call of the plugin into the host may wait.
+    pub host_call: Duration,
     /// Instances at a time.
     pub instances: usize,
+    /// Calls that may wait in line for an instance.
+    pub queue: usize,
+    /// The largest payload that it may make, bytes.
+    pub payload: usize,
+    /// Handles that one instance may hold.
+    pub handles: usize,
+    /// Lines that it may log in a second.
+    pub log_lines: usize,
+    /// The longest line that is logged as it is, bytes.
+    pub log_length: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory: 64 << 20, cpu: Duration::from_secs(1), deadline: Duration::from_secs(30), instances: 64 }
+        Self {
+            memory: 64 << 20,
+            cpu: Duration::from_secs(1),
+            deadline: Duration::from_secs(30),
+            host_call: Duration::from_secs(10),
+            instances: 64,
+            queue: 1000,
+            payload: 32 << 20,
+            handles: 10_000,
+            log_lines: 100,
+            log_length: 4 << 10,
+        }
     }
 }
 

@@ -41,7 +41,13 @@ fn plugins(plugins: &PluginsConfig, out: &mut fmt::Formatter<'_>) -> fmt::Result
     write!(out, "\n[plugins.limits]\nmemory = \"{}\"\n", size::format(limits.memory))?;
     writeln!(out, "cpu = {}", time(limits.cpu))?;
     writeln!(out, "deadline = {}", time(limits.deadline))?;
-    writeln!(out, "instances = {}", limits.instances)
+    writeln!(out, "host_call = {}", time(limits.host_call))?;
+    writeln!(out, "instances = {}", limits.instances)?;
+    writeln!(out, "queue = {}", limits.queue)?;
+    writeln!(out, "payload = \"{}\"", size::format(limits.payload))?;
+    writeln!(out, "handles = {}", limits.handles)?;
+    writeln!(out, "log_lines = {}", limits.log_lines)?;
+    writeln!(out, "log_length = \"{}\"", size::format(limits.log_length))
 }
 
 fn state_server(front_end: Option<&StateServerConfig>, out: &mut fmt::Formatter<'_>) -> fmt::Result {

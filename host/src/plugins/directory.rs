@@ -18,6 +18,7 @@ use thiserror::Error;
 
 use super::{
     CallError, IdManager, Kind, Plugin, PluginLimits, PluginStatus, Provider, Runtime,
+    health::{BACKING_OFF, QUARANTINED},
     pool::Counters,
     serving::Use,
     source::{Refusal, Source, Stamp, components},
@@ -246,6 +247,14 @@ impl PluginDirectory {
         slots.iter().map(|(name, slot)| slot.status(name, self.inner.limits)).collect()
     }
 
+    /// Has a plugin called again that is not because it kept failing; for which stores it was not. `None`: there is no
+    /// such plugin.
+    #[must_use]
+    pub fn release(&self, name: &str) -> Option<Vec<String>> {
+        let uses = self.inner.slots.lock().get(name).map(Slot::uses)?;
+        Some(uses.iter().filter(|usage| usage.release()).map(|usage| usage.store().to_owned()).collect())
+    }
+
     /// Looks at the files, and takes on what has changed and settled. Whether there is something that has not.
     pub(super) async fn look(&self) -> bool {
         let _one_at_a_time = self.inner.changing.lock().await;
@@ -404,7 +413,21 @@ impl Slot {
                 ..PluginStatus::default()
             },
         };
-        let stores = self.uses().iter().map(|usage| usage.store().to_owned()).collect();
-        PluginStatus { state: state.to_owned(), refused: self.refused.clone(), swaps: self.swaps, stores, ..status }
+        let uses = self.uses();
+        let suspended: Vec<_> = uses.iter().filter_map(|usage| usage.suspension()).collect();
+        let state = match &suspended[..] {
+            [] => state,
+            all if all.iter().any(|suspension| suspension.state == QUARANTINED) => QUARANTINED,
+            _ => BACKING_OFF,
+        };
+        let stores = uses.iter().map(|usage| usage.store().to_owned()).collect();
+        PluginStatus {
+            state: state.to_owned(),
+            suspended,
+            refused: self.refused.clone(),
+            swaps: self.swaps,
+            stores,
+            ..status
+        }
     }
 }

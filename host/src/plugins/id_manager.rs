@@ -144,6 +144,12 @@ impl IdManager {
         Ok(Self { serving: Arc::new(serving), plugin: plugin.name().into(), checked: true })
     }
 
+    /// Whether a call is wanted that tries a plugin which is not called otherwise, because it kept failing.
+    #[must_use]
+    pub fn is_due_for_attempt(&self) -> bool {
+        self.serving.is_due_for_attempt()
+    }
+
     /// Its use of the plugin.
     pub(super) fn usage(&self) -> Arc<dyn Use> {
         self.serving.clone()

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use wasmtime::{ResourceLimiter, Store, UpdateDeadline, component::InstancePre};
+use wasmtime::{
+    ResourceLimiter, Store, UpdateDeadline,
+    component::{InstancePre, ResourceTableError},
+};
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
-use super::{PluginFailure, engine::TICK};
+use super::{PluginFailure, engine::TICK, host_call::Progress};
 use crate::{
-    capabilities::{GuestContext, GuestSetup, GuestView},
+    capabilities::{GuestContext, GuestSetup, GuestView, PayloadOverLimit},
     config::Limits,
 };
 
@@ -18,16 +21,20 @@ const MAX_TABLE_ELEMENTS: usize = 100_000;
 pub(super) struct InstanceState {
     pub(super) guest: GuestContext,
     pub(super) limiter: Limiter,
+    /// Every call into the host asks for one of the two views below first, and so makes progress.
+    pub(super) progress: Progress,
 }
 
 impl WasiView for InstanceState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.progress.advance();
         self.guest.ctx()
     }
 }
 
 impl GuestView for InstanceState {
     fn guest(&mut self) -> &mut GuestContext {
+        self.progress.advance();
         &mut self.guest
     }
 }
@@ -71,17 +78,14 @@ impl ResourceLimiter for Limiter {
 }
 
 /// Makes a store with limits for one instance.
-pub(super) fn new_store(
-    pre: &InstancePre<InstanceState>,
-    setup: GuestSetup,
-    limits: Limits,
-    waits: bool,
-) -> Store<InstanceState> {
-    let limiter = Limiter { limits, ticks_left: 0, hit: None };
-    let mut store = Store::new(pre.engine(), InstanceState { guest: GuestContext::new(setup), limiter });
+pub(super) fn new_store(pre: &InstancePre<InstanceState>, setup: GuestSetup, waits: bool) -> Store<InstanceState> {
+    let limiter = Limiter { limits: setup.limits, ticks_left: 0, hit: None };
+    let state = InstanceState { guest: GuestContext::new(setup), limiter, progress: Progress::new(waits) };
+    let mut store = Store::new(pre.engine(), state);
     store.limiter(|state| &mut state.limiter);
     store.epoch_deadline_callback(move |mut context| {
-        let limiter = &mut context.data_mut().limiter;
+        let InstanceState { limiter, progress, .. } = context.data_mut();
+        progress.advance();
         limiter.ticks_left = limiter.ticks_left.saturating_sub(1);
         if limiter.ticks_left == 0 {
             limiter.hit = Some(Hit::Cpu);
@@ -111,10 +115,18 @@ pub(super) fn not_made(store: &Store<InstanceState>, error: &wasmtime::Error) ->
 
 /// What a failed call died of.
 pub(super) fn failure(store: &Store<InstanceState>, operation: &'static str, error: &wasmtime::Error) -> PluginFailure {
-    let limiter = &store.data().limiter;
-    match limiter.hit {
-        Some(Hit::Cpu) => PluginFailure::Cpu { operation, limit: limiter.limits.cpu },
-        Some(Hit::Memory) => PluginFailure::Memory { operation, limit: limiter.limits.memory },
-        None => PluginFailure::Trap { operation, reason: error.root_cause().to_string() },
+    let Limiter { limits, hit, .. } = &store.data().limiter;
+    let cause = error.root_cause();
+    match hit {
+        Some(Hit::Cpu) => return PluginFailure::Cpu { operation, limit: limits.cpu },
+        Some(Hit::Memory) => return PluginFailure::Memory { operation, limit: limits.memory },
+        None => {}
+    }
+    if let Some(PayloadOverLimit { size }) = cause.downcast_ref() {
+        return PluginFailure::Payload { operation, size: *size, limit: limits.payload };
+    }
+    match cause.downcast_ref() {
+        Some(ResourceTableError::Full) => PluginFailure::Handles { operation, limit: limits.handles },
+        _ => PluginFailure::Trap { operation, reason: cause.to_string() },
     }
 }

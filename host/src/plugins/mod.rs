@@ -8,6 +8,8 @@ mod component;
 mod directory;
 mod engine;
 mod error;
+mod health;
+mod host_call;
 mod id_manager;
 mod instance;
 mod places;
@@ -28,6 +30,6 @@ pub use id_manager::{IdManager, IdManagerInfo, MAX_ID_CHARACTERS, MIN_ENTROPY_BI
 pub use plugin::Plugin;
 pub use provider::{CallError, INDEX, Provider, RENAME, SCAN};
 pub use runtime::Runtime;
-pub use status::{PluginLimits, PluginStatus};
+pub use status::{PluginLimits, PluginStatus, Suspension};
 
 pub use crate::capabilities::ExpirySink;

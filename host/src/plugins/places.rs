@@ -21,7 +21,8 @@ struct State<T> {
     line: VecDeque<oneshot::Sender<Option<T>>>,
 }
 
-/// All places are taken.
+/// All places are taken, and so many as may wait for one do.
+#[derive(Debug)]
 pub(super) struct Full;
 
 impl<T> Places<T> {
@@ -42,12 +43,19 @@ impl<T> Places<T> {
         self.free(&mut state).ok_or(Full)
     }
 
-    /// A place; waits in line for it. Dropping the future leaves the line.
-    pub(super) async fn take(&self) -> Place<'_, T> {
+    /// A place; waits in line for it, if fewer than `line` do already. Dropping the future leaves the line.
+    pub(super) async fn take(&self, line: usize) -> Result<Place<'_, T>, Full> {
         let turn = {
             let mut state = self.state.lock();
             if let Some(place) = self.free(&mut state) {
-                return place;
+                return Ok(place);
+            }
+            if state.line.len() >= line {
+                // Those that have left it stand in it still.
+                state.line.retain(|waiting| !waiting.is_closed());
+                if state.line.len() >= line {
+                    return Err(Full);
+                }
             }
             let (sender, turn) = oneshot::channel();
             state.line.push_back(sender);
@@ -56,7 +64,7 @@ impl<T> Places<T> {
         let mut waiting = Waiting { places: self, turn };
         // A sender leaves the line only to be used.
         let resting = (&mut waiting.turn).await.unwrap_or_default();
-        Place { places: self, resting, is_given_back: false }
+        Ok(Place { places: self, resting, is_given_back: false })
     }
 
     fn free(&self, state: &mut State<T>) -> Option<Place<'_, T>> {
@@ -186,16 +194,16 @@ mod tests {
     fn a_place_goes_to_who_has_waited_longest() {
         let places = Places::new(1);
         let held = taken(&places);
-        let (mut first, mut second) = (pin!(places.take()), pin!(places.take()));
+        let (mut first, mut second) = (pin!(places.take(9)), pin!(places.take(9)));
         assert!(poll(first.as_mut()).is_pending() && poll(second.as_mut()).is_pending());
         held.put_back("an instance");
         assert!(is_full(&places), "a newcomer does not overtake the line");
         assert!(poll(second.as_mut()).is_pending());
-        let Poll::Ready(mut place) = poll(first.as_mut()) else { panic!("its turn has come") };
+        let Poll::Ready(Ok(mut place)) = poll(first.as_mut()) else { panic!("its turn has come") };
         assert_eq!(place.take_resting(), Some("an instance"));
         // Given back empty.
         drop(place);
-        let Poll::Ready(mut place) = poll(second.as_mut()) else { panic!("its turn has come") };
+        let Poll::Ready(Ok(mut place)) = poll(second.as_mut()) else { panic!("its turn has come") };
         assert_eq!(place.take_resting(), None);
     }
 
@@ -203,20 +211,35 @@ mod tests {
     fn who_leaves_the_line_is_passed_over_and_loses_nothing() {
         let places = Places::new(1);
         let held = taken(&places);
-        let mut last = pin!(places.take());
+        let mut last = pin!(places.take(9));
         {
-            let (mut before, mut at_its_turn) = (pin!(places.take()), Box::pin(places.take()));
+            let (mut before, mut at_its_turn) = (pin!(places.take(9)), Box::pin(places.take(9)));
             assert!(poll(before.as_mut()).is_pending() && poll(at_its_turn.as_mut()).is_pending());
             assert!(poll(last.as_mut()).is_pending());
         }
-        let mut at_its_turn = Box::pin(places.take());
+        let mut at_its_turn = Box::pin(places.take(9));
         assert!(poll(at_its_turn.as_mut()).is_pending());
         held.put_back("an instance");
-        let Poll::Ready(mut place) = poll(last.as_mut()) else { panic!("its turn has come") };
+        let Poll::Ready(Ok(mut place)) = poll(last.as_mut()) else { panic!("its turn has come") };
         let thing = place.take_resting().expect("it rested there");
         place.put_back(thing);
         // It has its turn, and leaves without having looked.
         drop(at_its_turn);
         assert_eq!(taken(&places).take_resting(), Some("an instance"));
+    }
+
+    #[test]
+    fn a_line_that_is_full_is_told_at_once_and_who_has_left_it_does_not_count() {
+        let places = Places::<()>::new(1);
+        let held = taken(&places);
+        let mut first = pin!(places.take(2));
+        let mut leaves = Box::pin(places.take(2));
+        assert!(poll(first.as_mut()).is_pending() && poll(leaves.as_mut()).is_pending());
+        assert!(matches!(poll(pin!(places.take(2))), Poll::Ready(Err(Full))));
+        drop(leaves);
+        assert!(poll(pin!(places.take(2))).is_pending());
+        drop(held);
+        assert!(matches!(poll(first.as_mut()), Poll::Ready(Ok(_))));
+        assert!(matches!(poll(pin!(places.take(0))), Poll::Ready(Ok(_))), "a free place needs no line");
     }
 }

@@ -94,6 +94,7 @@ pub struct Plugin {
     log_budget: Arc<LogBudget>,
     clock: Clock,
     kv: Kv,
+    is_supervised: bool,
 }
 
 impl Plugin {
@@ -117,8 +118,19 @@ impl Plugin {
             .instantiate_pre(&component)
             .map_err(|error| load_error(LoadFailure::WrongType(format!("{error:#}"))))?;
         let limits = grants.limits.unwrap_or(limits);
+        let log_budget = Arc::new(LogBudget::new(&limits, counters.limit_hits.clone()));
         let code = Code { component, pre, waits: linked.waits, limits, counters, description };
-        Ok(Self { code: Arc::new(code), grants: Arc::new(grants), log_budget: Arc::default(), clock, kv })
+        Ok(Self { code: Arc::new(code), grants: Arc::new(grants), log_budget, clock, kv, is_supervised: false })
+    }
+
+    /// The same, but not called where it keeps failing.
+    pub(super) fn supervised(self) -> Self {
+        Self { is_supervised: true, ..self }
+    }
+
+    /// See [`Plugin::supervised`].
+    pub(super) fn is_supervised(&self) -> bool {
+        self.is_supervised
     }
 
     pub(super) fn code(&self) -> &Arc<Code> {
@@ -165,6 +177,8 @@ impl Plugin {
             failures: counters.failures.load(Ordering::Relaxed),
             replaced: counters.replaced.load(Ordering::Relaxed),
             instances: counters.instances.load(Ordering::Relaxed),
+            turned_away: counters.turned_away.load(Ordering::Relaxed),
+            limit_hits: counters.limit_hits.hit().map(|(limit, hits)| (limit.name().to_owned(), hits)).collect(),
             ..PluginStatus::default()
         }
     }
@@ -198,6 +212,7 @@ impl Plugin {
             own_bucket: format!("store:{store}/{}", self.name()).into(),
             granted_buckets: self.grants.kv.clone().into(),
             settings: Arc::new(all),
+            limits: self.code.limits,
             log_budget: self.log_budget.clone(),
             clock: self.clock.clone(),
             kv: self.kv.clone(),

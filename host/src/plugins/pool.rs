@@ -22,13 +22,15 @@ use wasmtime::{
 
 use super::{
     CallError, PluginError, PluginFailure,
+    host_call::{Overdue, Progress, limited},
     instance::{self, InstanceState},
     places::{Full, Place, Places},
     plugin::Code,
     serving::{Build, Instances},
 };
 use crate::{
-    capabilities::{GuestContext, GuestSetup, Nonsense, bindings::types},
+    capabilities::{GuestContext, GuestSetup, LimitHits, Nonsense, bindings::types},
+    config::Limits,
     contract::StoreError,
 };
 
@@ -89,6 +91,9 @@ pub(super) struct Counters {
     pub(super) failures: AtomicU64,
     pub(super) replaced: AtomicU64,
     pub(super) instances: AtomicUsize,
+    /// Calls that were answered without calling the plugin, because it is backed off or quarantined.
+    pub(super) turned_away: AtomicU64,
+    pub(super) limit_hits: Arc<LimitHits>,
 }
 
 /// The instances of one build of a component for one store.
@@ -99,6 +104,8 @@ pub(super) struct Pool<E: Exports> {
     places: Places<Box<Live<E>>>,
     /// The only instance, while its state is carried over to a successor.
     stopped: Mutex<Option<Box<Live<E>>>>,
+    /// Its state is being carried over: whoever comes waits in line, however long that gets.
+    is_handing_over: AtomicBool,
     /// A successor has taken over what the instance kept.
     retired: AtomicBool,
 }
@@ -133,9 +140,10 @@ impl<E: Exports> Pool<E> {
             setup,
             places,
             stopped: Mutex::default(),
+            is_handing_over: AtomicBool::new(false),
             retired: AtomicBool::new(false),
         };
-        let place = pool.places.take().await;
+        let place = pool.places.try_take().map_err(|Full| pool.saturated())?;
         let (live, info) = pool.make().await?;
         place.put_back(Box::new(live));
         Ok((pool, info))
@@ -171,7 +179,8 @@ impl<E: Exports> Pool<E> {
         self.code.counters.calls.fetch_add(1, Ordering::Relaxed);
         let nonsense = |what: String| self.failed(PluginFailure::Nonsense { operation, what });
         let store = &mut taken.live.store;
-        let params = params(&mut store.data_mut().guest).map_err(|error| nonsense(error.to_string()))?;
+        let params = params(&mut store.data_mut().guest)
+            .map_err(|error| self.failed(instance::failure(store, operation, &error.into())))?;
         let (answer,) = self.run(operation, store, function, params).await?;
         let guest = &mut store.data_mut().guest;
         let outcome = outcome(guest, answer).map_err(|error| nonsense(error.0))?;
@@ -182,6 +191,17 @@ impl<E: Exports> Pool<E> {
 
     /// Waits until the only instance is free and lets nobody have it. What it keeps in its memory, if it can tell.
     pub(super) async fn stop(&self) -> Result<Option<Vec<u8>>, CallError> {
+        self.is_handing_over.store(true, Ordering::Relaxed);
+        match self.take_out_and_stop().await {
+            Ok(state) => Ok(state),
+            Err(error) => {
+                self.is_handing_over.store(false, Ordering::Relaxed);
+                Err(error)
+            }
+        }
+    }
+
+    async fn take_out_and_stop(&self) -> Result<Option<Vec<u8>>, CallError> {
         let Ok(mut taken) = self.take_out().await? else { return Ok(None) };
         let state = match taken.live.exports.state_transfer() {
             None => None,
@@ -218,6 +238,7 @@ impl<E: Exports> Pool<E> {
 
     /// After [`Pool::stop`]: goes on as before.
     pub(super) fn resume(&self) {
+        self.is_handing_over.store(false, Ordering::Relaxed);
         if let Some(live) = self.stopped.lock().take() {
             self.places.give_back(Some(live));
         }
@@ -241,7 +262,8 @@ impl<E: Exports> Pool<E> {
     ) -> Result<(R,), CallError> {
         instance::arm(store);
         let answer = if self.code.waits {
-            self.within_deadline(operation, function.call_async(&mut *store, params)).await?
+            let progress = store.data().progress.clone();
+            self.within_limits(operation, progress, function.call_async(&mut *store, params)).await?
         } else {
             function.call(&mut *store, params)
         };
@@ -251,16 +273,26 @@ impl<E: Exports> Pool<E> {
         })
     }
 
-    async fn within_deadline<T>(&self, operation: &'static str, call: impl Future<Output = T>) -> Result<T, CallError> {
-        let limit = self.code.limits.deadline;
-        timeout(limit, call).await.map_err(|_| self.failed(PluginFailure::Deadline { operation, limit }))
+    /// Runs a call that may wait, within the deadline and with no call into the host that takes too long.
+    async fn within_limits<T>(
+        &self,
+        operation: &'static str,
+        progress: Progress,
+        call: impl Future<Output = T>,
+    ) -> Result<T, CallError> {
+        let Limits { deadline, host_call, .. } = self.code.limits;
+        match timeout(deadline, limited(call, progress, host_call)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(Overdue)) => Err(self.failed(PluginFailure::HostCall { operation, limit: host_call })),
+            Err(_) => Err(self.failed(PluginFailure::Deadline { operation, limit: deadline })),
+        }
     }
 
     /// An instance, from the idle ones or new.
     pub(super) async fn take_out(&self) -> Result<Result<Taken<'_, E>, Stopped>, CallError> {
         let mut place = match self.places.try_take() {
             Ok(place) => place,
-            Err(Full) => timeout(self.code.limits.deadline, self.places.take()).await.map_err(|_| self.saturated())?,
+            Err(Full) => self.wait_in_line().await?,
         };
         if self.retired.load(Ordering::Acquire) {
             return Ok(Err(Stopped));
@@ -272,12 +304,24 @@ impl<E: Exports> Pool<E> {
         Ok(Ok(Taken { live, place, replaced: CountsAsReplaced(&self.code.counters) }))
     }
 
+    /// A place, when it is free.
+    async fn wait_in_line(&self) -> Result<Place<'_, Box<Live<E>>>, CallError> {
+        let Limits { deadline, queue, instances, .. } = self.code.limits;
+        let line = if self.is_handing_over.load(Ordering::Relaxed) { usize::MAX } else { queue };
+        match timeout(deadline, self.places.take(line)).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(Full)) => Err(self.saturated()),
+            Err(_) => Err(self.failed(PluginFailure::Busy { limit: instances })),
+        }
+    }
+
     /// A new instance, initialized.
     async fn make(&self) -> Result<(Live<E>, E::Info), CallError> {
-        let mut store = instance::new_store(&self.code.pre, self.setup.clone(), self.code.limits, self.code.waits);
+        let mut store = instance::new_store(&self.code.pre, self.setup.clone(), self.code.waits);
         instance::arm(&mut store);
         let instance = if self.code.waits {
-            self.within_deadline("instantiate", self.code.pre.instantiate_async(&mut store)).await?
+            let progress = store.data().progress.clone();
+            self.within_limits("instantiate", progress, self.code.pre.instantiate_async(&mut store)).await?
         } else {
             self.code.pre.instantiate(&mut store)
         };
@@ -293,11 +337,15 @@ impl<E: Exports> Pool<E> {
     }
 
     fn saturated(&self) -> CallError {
-        self.failed(PluginFailure::Saturated { limit: self.code.limits.instances })
+        self.failed(PluginFailure::Saturated { limit: self.code.limits.queue })
     }
 
     fn failed(&self, failure: PluginFailure) -> CallError {
-        self.code.counters.failures.fetch_add(1, Ordering::Relaxed);
+        let counters = &self.code.counters;
+        counters.failures.fetch_add(1, Ordering::Relaxed);
+        if let Some((limit, _)) = failure.limit() {
+            counters.limit_hits.count(limit);
+        }
         CallError::Plugin(PluginError { plugin: self.code.name().to_owned(), failure })
     }
 }

@@ -182,6 +182,12 @@ impl Provider {
         Ok(Self { serving: Arc::new(serving), plugin: plugin.name().into() })
     }
 
+    /// Whether a call is wanted that tries a plugin which is not called otherwise, because it kept failing.
+    #[must_use]
+    pub fn is_due_for_attempt(&self) -> bool {
+        self.serving.is_due_for_attempt()
+    }
+
     /// Its use of the plugin.
     pub(super) fn usage(&self) -> Arc<dyn Use> {
         self.serving.clone()

@@ -47,10 +47,12 @@ impl Runtime {
         Ok(component::recognise(&self.engine, self.cache.as_ref(), file, &read(file)?)?.description)
     }
 
-    /// Links what was read to what it is granted; nothing of it runs yet. `counters` go on where they are.
+    /// Links what was read to what it is granted, to be called only while it does not keep failing; nothing of it runs
+    /// yet. `counters` go on where they are.
     pub(super) fn link(&self, source: &Source, limits: Limits, counters: Arc<Counters>) -> Result<Plugin, Refusal> {
         let grants = source.grants(limits)?;
-        Ok(self.link_component(&source.file, &source.component, grants, limits, counters)?)
+        let plugin = self.link_component(&source.file, &source.component, grants, limits, counters)?;
+        Ok(plugin.supervised())
     }
 
     fn link_component(

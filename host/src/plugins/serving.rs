@@ -12,12 +12,13 @@ use arc_swap::ArcSwap;
 use wasmtime::component::{ResourceTableError, TypedFunc};
 
 use super::{
-    CallError, Plugin,
+    CallError, Plugin, Suspension,
+    health::{Health, Patient},
     plugin::Code,
     pool::{Answer, Exports, Params, Pool, Stopped, Value},
 };
 use crate::{
-    capabilities::{GuestContext, GuestSetup, Nonsense},
+    capabilities::{GuestContext, Nonsense},
     contract::{SessionKey, StoreError},
 };
 
@@ -47,11 +48,21 @@ pub(super) struct Build<E: Exports> {
     /// What the first instance said of itself.
     pub(super) info: E::Info,
     instances: Instances,
+    /// Whether it is called.
+    pub(super) health: Health,
 }
 
 impl<E: Exports> Build<E> {
     /// Initializes an instance, and one of each shard. Fails where the component cannot be used.
-    async fn open(code: &Arc<Code>, store: &str, setup: &GuestSetup) -> Result<Self, CallError> {
+    async fn open(plugin: &Plugin, store: &str, settings: &BTreeMap<String, String>) -> Result<Self, CallError> {
+        let (code, setup) = (plugin.code(), plugin.setup(store, settings));
+        let health = Health::sound(Patient {
+            plugin: setup.plugin.clone(),
+            store: store.to_owned(),
+            is_supervised: plugin.is_supervised(),
+            counters: code.counters.clone(),
+            clock: setup.clock.clone(),
+        });
         let (first, info) = Pool::open(code.clone(), store, setup.clone()).await?;
         let instances = E::instances(&info);
         let mut pools = vec![first];
@@ -68,7 +79,7 @@ impl<E: Exports> Build<E> {
             }
             pools.iter().for_each(|pool| pool.restrict_to(1));
         }
-        Ok(Self { code: code.clone(), pools, info, instances })
+        Ok(Self { code: code.clone(), pools, info, instances, health })
     }
 
     /// The plugin's code.
@@ -154,13 +165,18 @@ impl<E: Exports> Serving<E> {
         store: &str,
         settings: &BTreeMap<String, String>,
     ) -> Result<Self, CallError> {
-        let build = Build::open(plugin.code(), store, &plugin.setup(store, settings)).await?;
+        let build = Build::open(plugin, store, settings).await?;
         Ok(Self { now: ArcSwap::from_pointee(build), store: store.to_owned(), settings: settings.clone() })
     }
 
     /// The build that serves now.
     pub(super) fn now(&self) -> Arc<Build<E>> {
         self.now.load_full()
+    }
+
+    /// Whether a call is wanted that tries a build which is not called otherwise.
+    pub(super) fn is_due_for_attempt(&self) -> bool {
+        self.now.load().health.is_due()
     }
 
     /// Calls a function that answers with a result. `function` finds nothing where an optional interface is missing.
@@ -193,10 +209,15 @@ impl<E: Exports> Serving<E> {
         loop {
             let build = self.now.load();
             let pool = build.pool(shard)?;
-            // One that stopped has handed over to its successor, which serves by now.
-            if let Ok(taken) = pool.take_out().await? {
-                return pool.call(taken, operation, function, params, outcome).await;
-            }
+            let admission = build.health.admit().map_err(CallError::Plugin)?;
+            let called = match pool.take_out().await {
+                Ok(Ok(taken)) => pool.call(taken, operation, function, params, outcome).await,
+                // One that stopped has handed over to its successor, which serves by now.
+                Ok(Err(Stopped)) => continue,
+                Err(error) => Err(error),
+            };
+            admission.settle(called.as_ref().err());
+            return called;
         }
     }
 }
@@ -212,6 +233,12 @@ pub(super) trait Use: Send + Sync {
     /// Has another build of the plugin ready to serve: one instance is initialized with the store's settings, and one
     /// that keeps sessions has taken them over. Dropping what this returns leaves everything as it was.
     fn prepare<'a>(&'a self, plugin: &'a Plugin) -> Prepared<'a>;
+
+    /// What an operator is told, if the build that serves is not called for now.
+    fn suspension(&self) -> Option<Suspension>;
+
+    /// Has it called again at once. Whether it was not.
+    fn release(&self) -> bool;
 }
 
 /// A build that is ready to serve.
@@ -227,12 +254,20 @@ impl<E: Exports> Use for Serving<E> {
 
     fn prepare<'a>(&'a self, plugin: &'a Plugin) -> Prepared<'a> {
         Box::pin(async move {
-            let build = Build::open(plugin.code(), &self.store, &plugin.setup(&self.store, &self.settings)).await?;
+            let build = Build::open(plugin, &self.store, &self.settings).await?;
             E::accept(&build).await?;
             let handover = Handover::between(self.now(), &build, &self.store).await?;
             let successor: Box<dyn Successor> = Box::new(Ready { serving: self, build, handover });
             Ok(successor)
         })
+    }
+
+    fn suspension(&self) -> Option<Suspension> {
+        self.now.load().health.suspension()
+    }
+
+    fn release(&self) -> bool {
+        self.now.load().health.release()
     }
 }
 

@@ -221,6 +221,13 @@ impl SessionService {
         self.inner.plugins.status()
     }
 
+    /// Has a plugin called again that is not because it kept failing; for which stores it was not. `None`: there is no
+    /// such plugin.
+    #[must_use]
+    pub fn release_plugin(&self, name: &str) -> Option<Vec<String>> {
+        self.inner.plugins.release(name)
+    }
+
     /// Whether every store answers; the reason for each that does not.
     pub async fn readiness(&self) -> Result<(), Vec<String>> {
         let mut reasons = Vec::new();
@@ -272,7 +279,8 @@ pub enum OpenError {
 }
 
 /// What is known of a store.
-#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(default)]
 pub struct StoreStatus {
     /// Its name.
     pub name: String,

@@ -329,6 +329,17 @@ impl Store {
         self.settle(self.provider.peek(&key).await).map(drop)
     }
 
+    /// Tries the plugins that are not called because they kept failing, if it is time.
+    pub(super) async fn attempt(&self) {
+        if self.provider.is_due_for_attempt() {
+            // What comes of it the plugin's health is told.
+            let _ = self.probe().await;
+        }
+        if self.ids.is_due_for_attempt() {
+            let _ = self.ids.create("cloakroom", None).await;
+        }
+    }
+
     /// Reports and deletes up to `limit` expired sessions; whether there may be more.
     pub(super) async fn sweep(&self, limit: u32) -> Result<bool, SessionError> {
         let journal = self.journal.clone();

@@ -59,6 +59,16 @@ fn plugin(status: PluginStatus) {
     counter!("cloakroom_plugin_failures_total", &labels).absolute(status.failures);
     counter!("cloakroom_plugin_instances_replaced_total", &labels).absolute(status.replaced);
     counter!("cloakroom_plugin_swaps_total", &labels).absolute(status.swaps);
+    counter!("cloakroom_plugin_turned_away_total", &labels).absolute(status.turned_away);
+    for state in ["backing-off", "quarantined"] {
+        let stores = status.suspended.iter().filter(|suspension| suspension.state == state).count();
+        let [plugin] = labels.clone();
+        gauge!("cloakroom_plugin_suspended", &[plugin, ("state", state.to_owned())]).set(approximate(stores as u64));
+    }
+    for (limit, hits) in status.limit_hits {
+        let [plugin] = labels.clone();
+        counter!("cloakroom_plugin_limit_hits_total", &[plugin, ("limit", limit)]).absolute(hits);
+    }
     gauge!("cloakroom_plugin_refused", &labels).set(if status.refused.is_some() { 1.0 } else { 0.0 });
     gauge!("cloakroom_plugin_instances", &labels).set(approximate(status.instances as u64));
 }

@@ -120,6 +120,7 @@ fn the_openapi_document_has_every_route_of_the_reference() -> Result<()> {
         "GET /v1/{app}/sessions",
         "GET /v1/{app}/sessions/{id}",
         "HEAD /v1/{app}/sessions/{id}",
+        "POST /v1/plugins/{name}/release",
         "POST /v1/{app}/sessions",
         "POST /v1/{app}/sessions/{id}/lock",
         "POST /v1/{app}/sessions/{id}/rotate",

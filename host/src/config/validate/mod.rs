@@ -93,7 +93,14 @@ pub(super) fn limits(path: &[&str], file: &LimitsSection, default: Limits, findi
         memory: findings.size(&at("memory"), file.memory, default.memory, 64 * KIB..=4 * GIB),
         cpu: findings.duration(&at("cpu"), file.cpu, default.cpu, MILLISECOND..=HOUR),
         deadline: findings.duration(&at("deadline"), file.deadline, default.deadline, MILLISECOND..=HOUR),
+        host_call: findings.duration(&at("host_call"), file.host_call, default.host_call, MILLISECOND..=HOUR),
         instances: findings.count(&at("instances"), file.instances, default.instances, 1..=10_000),
+        queue: findings.count(&at("queue"), file.queue, default.queue, 0..=1_000_000),
+        payload: findings.size(&at("payload"), file.payload, default.payload, 0..=GIB),
+        // A call needs a few for what it is given.
+        handles: findings.count(&at("handles"), file.handles, default.handles, 16..=1_000_000),
+        log_lines: findings.count(&at("log_lines"), file.log_lines, default.log_lines, 1..=100_000),
+        log_length: findings.size(&at("log_length"), file.log_length, default.log_length, 64..=MIB),
     };
     if limits.deadline < limits.cpu {
         // The key that is written is the one to change.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::State,
+    extract::{Path, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -31,6 +31,13 @@ pub(crate) struct Stores {
     stores: Vec<StoreStatus>,
 }
 
+/// What releasing a plugin did.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Released {
+    /// The stores for which it was not called and is now.
+    stores: Vec<String>,
+}
+
 /// The state of the host in a word.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
@@ -48,6 +55,27 @@ pub(crate) struct Health {
 )]
 pub(crate) async fn plugins(State(shared): State<Arc<Shared>>) -> Response {
     answer::json(StatusCode::OK, Plugins { plugins: shared.service.plugins() })
+}
+
+/// Release a plugin
+///
+/// Has a plugin called again at once that is backed off or quarantined because it kept failing.
+#[utoipa::path(
+    post,
+    path = "/v1/plugins/{name}/release",
+    operation_id = "releasePlugin",
+    tag = "operation",
+    params(("name" = String, Path, description = "The plugin")),
+    responses(
+        (status = 200, description = "It is called again", body = Released),
+        (status = 404, description = "There is no such plugin", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn release(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Result<Response, Problem> {
+    match shared.service.release_plugin(&name) {
+        Some(stores) => Ok(answer::json(StatusCode::OK, Released { stores })),
+        None => Err(Problem::new(Kind::PluginNotFound, format!("there is no plugin `{name}`; see `/v1/plugins`"))),
+    }
 }
 
 /// List the stores

@@ -69,6 +69,8 @@ kinds! {
     SessionNotFound = NOT_FOUND, "session-not-found", "No such session";
     /// No such route.
     RouteNotFound = NOT_FOUND, "route-not-found", "No such resource";
+    /// No such plugin.
+    PluginNotFound = NOT_FOUND, "plugin-not-found", "No such plugin";
     /// The route has no such method.
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "The resource has no such method";
     /// The body did not arrive in time.
@@ -97,6 +99,8 @@ kinds! {
     PluginLimit = SERVICE_UNAVAILABLE, "plugin-limit", "The plugin behind the store reached a limit";
     /// All instances of the plugin are busy.
     PluginBusy = SERVICE_UNAVAILABLE, "plugin-busy", "The plugin behind the store is busy";
+    /// The plugin failed too often and is not called for now.
+    PluginUnavailable = SERVICE_UNAVAILABLE, "plugin-unavailable", "The plugin behind the store keeps failing";
     /// Other writers were quicker, again and again.
     Contended = SERVICE_UNAVAILABLE, "contended", "The session changed too often during the request";
     /// A store cannot serve.
@@ -142,10 +146,11 @@ pub(super) struct ProblemBody {
     /// The plugin that failed, or that answered with an error.
     #[serde(skip_serializing_if = "Option::is_none")]
     plugin: Option<String>,
-    /// The limit that was reached: `max_payload`, `cpu`, `memory`, `deadline` or `instances`.
+    /// The limit that was reached: `max_payload`, or one of a plugin's: `cpu`, `memory`, `deadline`, `host_call`,
+    /// `instances`, `queue`, `payload` or `handles`.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<&'static str>,
-    /// What the limit is set to: bytes, milliseconds or a number of instances.
+    /// What the limit is set to: bytes, milliseconds or a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit_value: Option<u64>,
     /// How long the lock has been held, in seconds.
@@ -254,6 +259,12 @@ impl Problem {
     /// Says that the same request may well succeed in a moment.
     pub(super) fn retry(self) -> Self {
         self.with_header(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER))
+    }
+
+    /// Says when the same request may succeed.
+    pub(super) fn retry_after(self, time: Duration) -> Self {
+        let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+        self.with_header(header::RETRY_AFTER, HeaderValue::from(seconds.max(RETRY_AFTER)))
     }
 
     /// Adds a header to the answer.

@@ -1,7 +1,5 @@
 //! What each error of the session service is called on HTTP.
 
-use std::time::Duration;
-
 use super::problem::{Kind, Problem};
 use crate::{
     contract::StoreError,
@@ -59,33 +57,40 @@ fn of_store(error: &StoreError, detail: &str) -> Problem {
 
 /// A provider that failed. The backtrace of a trap goes to the log, not to the client.
 ///
-/// All are 503 (the store cannot serve, through no fault of the request), but for the deadline: there the host is a
-/// gateway whose upstream did not answer, 504. Only a busy plugin asks for a retry, since the others would most
-/// likely fail again.
+/// All are 503 (the store cannot serve, through no fault of the request), but for the deadline and the time of a call
+/// into the host: there the host is a gateway whose upstream did not answer, 504. Only a busy plugin and one that is not
+/// called for now ask for a retry, since the others would most likely fail again.
 fn of_plugin(store: &str, error: PluginError) -> Problem {
-    tracing::warn!(store, plugin = error.plugin, failure = %error.failure, "a request failed in a plugin");
     let detail = format!("store `{store}`: {error}");
-    let first_line = detail.lines().next().unwrap_or_default();
-    let problem = match error.failure {
+    let PluginError { plugin, failure } = error;
+    if let PluginFailure::Unavailable { .. } = failure {
+        // Told when that began.
+        tracing::debug!(store, plugin, %failure, "a request was turned away");
+    } else {
+        tracing::warn!(store, plugin, %failure, "a request failed in a plugin");
+    }
+    let kind = match failure {
         PluginFailure::Trap { .. } | PluginFailure::Nonsense { .. } | PluginFailure::Instantiate { .. } => {
-            Problem::new(Kind::PluginFailed, first_line)
+            Kind::PluginFailed
         }
-        PluginFailure::Cpu { limit, .. } => Problem::new(Kind::PluginLimit, first_line).limit("cpu", millis(limit)),
-        PluginFailure::Memory { limit, .. } => {
-            Problem::new(Kind::PluginLimit, first_line).limit("memory", count(limit))
-        }
-        PluginFailure::Saturated { limit } => {
-            Problem::new(Kind::PluginBusy, first_line).limit("instances", count(limit)).retry()
-        }
-        PluginFailure::Deadline { limit, .. } => {
-            Problem::new(Kind::PluginDeadline, first_line).limit("deadline", millis(limit))
-        }
+        PluginFailure::Cpu { .. }
+        | PluginFailure::Memory { .. }
+        | PluginFailure::Payload { .. }
+        | PluginFailure::Handles { .. } => Kind::PluginLimit,
+        PluginFailure::Saturated { .. } | PluginFailure::Busy { .. } => Kind::PluginBusy,
+        PluginFailure::Deadline { .. } | PluginFailure::HostCall { .. } => Kind::PluginDeadline,
+        PluginFailure::Unavailable { .. } => Kind::PluginUnavailable,
     };
-    problem.store(store).plugin(error.plugin)
-}
-
-fn millis(limit: Duration) -> Option<u64> {
-    u64::try_from(limit.as_millis()).ok()
+    let problem = Problem::new(kind, detail.lines().next().unwrap_or_default()).store(store).plugin(plugin);
+    let problem = match failure.limit() {
+        Some((limit, value)) => problem.limit(limit.name(), Some(value)),
+        None => problem,
+    };
+    match failure {
+        PluginFailure::Saturated { .. } | PluginFailure::Busy { .. } => problem.retry(),
+        PluginFailure::Unavailable { retry_after, .. } => problem.retry_after(retry_after),
+        _ => problem,
+    }
 }
 
 fn count(limit: usize) -> Option<u64> {
@@ -94,6 +99,8 @@ fn count(limit: usize) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use axum::response::IntoResponse;
 
     use super::*;
@@ -170,7 +177,27 @@ mod tests {
         for (failure, kind, status_and_retry, limit) in [
             (PluginFailure::Cpu { operation, limit: second }, Kind::PluginLimit, (503, false), Some(("cpu", 1000))),
             (PluginFailure::Memory { operation, limit: 64 }, Kind::PluginLimit, (503, false), Some(("memory", 64))),
-            (PluginFailure::Saturated { limit: 8 }, Kind::PluginBusy, (503, true), Some(("instances", 8))),
+            (PluginFailure::Busy { limit: 8 }, Kind::PluginBusy, (503, true), Some(("instances", 8))),
+            (PluginFailure::Saturated { limit: 9 }, Kind::PluginBusy, (503, true), Some(("queue", 9))),
+            (
+                PluginFailure::Payload { operation, size: 9, limit: 8 },
+                Kind::PluginLimit,
+                (503, false),
+                Some(("payload", 8)),
+            ),
+            (PluginFailure::Handles { operation, limit: 7 }, Kind::PluginLimit, (503, false), Some(("handles", 7))),
+            (
+                PluginFailure::HostCall { operation, limit: second },
+                Kind::PluginDeadline,
+                (504, false),
+                Some(("host_call", 1000)),
+            ),
+            (
+                PluginFailure::Unavailable { failures: 5, last: "trapped".into(), retry_after: second },
+                Kind::PluginUnavailable,
+                (503, true),
+                None,
+            ),
             (
                 PluginFailure::Deadline { operation, limit: second },
                 Kind::PluginDeadline,
@@ -186,6 +213,16 @@ mod tests {
             assert_eq!((&body["store"], &body["plugin"]), (&"carts".into(), &"bad".into()));
             assert_eq!(body["limit"].as_str().zip(body["limit_value"].as_u64()), limit);
             assert_eq!(status(plugin_error(failure)), status_and_retry);
+        }
+    }
+
+    #[test]
+    fn a_plugin_that_is_not_called_says_when_it_is_tried_again_in_whole_seconds() {
+        for (millis, seconds) in [(0, "1"), (100, "1"), (1_001, "2"), (30_000, "30")] {
+            let retry_after = Duration::from_millis(millis);
+            let failure = PluginFailure::Unavailable { failures: 5, last: "trapped".into(), retry_after };
+            let response = Problem::from(plugin_error(failure)).into_response();
+            assert_eq!(response.headers()["retry-after"], seconds);
         }
     }
 

@@ -56,6 +56,7 @@ fn described() -> (Router<Arc<Shared>>, Document) {
         .routes(routes!(touch::touch))
         .routes(routes!(rotate::rotate))
         .routes(routes!(admin::plugins))
+        .routes(routes!(admin::release))
         .routes(routes!(admin::stores))
         .routes(routes!(admin::healthz))
         .routes(routes!(admin::readyz))

@@ -1,0 +1,393 @@
+//! Whether a build of a plugin is called for a store. One that keeps failing is backed off for a moment that doubles,
+//! then quarantined; meanwhile calls are answered at once, and when the moment is over one call is let through to try
+//! it. If that succeeds the build is sound again.
+//!
+//! Failures are those of the plugin: traps, limits, answers that the contract does not allow. An error that the contract
+//! has is an answer of a plugin that works. Each store's use of a plugin has a health of its own, because it may be
+//! the store's settings that the plugin fails at, and each build, because another one may be what mends it.
+
+use std::{
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+
+use super::{CallError, PluginError, PluginFailure, Suspension, pool::Counters};
+use crate::clock::{Clock, UnixMillis};
+
+/// What the two states are called.
+pub(super) const BACKING_OFF: &str = "backing-off";
+pub(super) const QUARANTINED: &str = "quarantined";
+
+/// How many failures in a row are taken for bad luck.
+const PATIENCE: u32 = 5;
+
+/// The first pause. Each that follows is twice as long, so many times; what follows then is the quarantine.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const PAUSES: u32 = 6;
+
+/// The time between two attempts in quarantine.
+const QUARANTINE: Duration = Duration::from_secs(30);
+
+/// Whose health it is.
+pub(super) struct Patient {
+    pub(super) plugin: Arc<str>,
+    pub(super) store: String,
+    /// Whether failures are counted; the conformance kit has components fail as often as it likes.
+    pub(super) is_supervised: bool,
+    pub(super) counters: Arc<Counters>,
+    pub(super) clock: Clock,
+}
+
+/// The health of a build in its use by a store.
+pub(super) struct Health {
+    patient: Patient,
+    /// Whether the last call failed: all that a call into a sound build looks at.
+    is_failing: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// In a row.
+    failures: u32,
+    /// The last of them.
+    last: Arc<str>,
+    pause: Option<Pause>,
+}
+
+/// A build that is not called.
+struct Pause {
+    /// How many there have been before it since the build was sound.
+    number: u32,
+    until: UnixMillis,
+    /// Whether a call is under way that tries it.
+    is_tried: bool,
+}
+
+impl Pause {
+    fn length(&self) -> Duration {
+        if self.is_quarantine() { QUARANTINE } else { FIRST_PAUSE * 2_u32.saturating_pow(self.number) }
+    }
+
+    fn is_quarantine(&self) -> bool {
+        self.number >= PAUSES
+    }
+
+    fn is_over(&self, now: UnixMillis) -> bool {
+        // A clock that was set back does not make it longer than it was to be.
+        now >= self.until || self.until.since(now) > self.length()
+    }
+}
+
+impl Health {
+    /// Sound, as every build is at first.
+    pub(super) fn sound(patient: Patient) -> Self {
+        Self { patient, is_failing: AtomicBool::new(false), state: Mutex::default() }
+    }
+
+    /// Asks whether to make a call. What becomes of it is to be told to what this returns.
+    pub(super) fn admit(&self) -> Result<Admission<'_>, PluginError> {
+        let admitted = |as_what| Ok(Admission { health: self, as_what });
+        // A call that is just failing on another thread may be missed: it would not have stopped this one either.
+        if !self.is_failing.load(Ordering::Relaxed) {
+            return admitted(As::Sound);
+        }
+        let mut state = self.state.lock();
+        let State { failures, last, pause } = &mut *state;
+        let Some(pause) = pause else { return admitted(As::Failing) };
+        let now = self.patient.clock.now();
+        if pause.is_over(now) && !pause.is_tried {
+            pause.is_tried = true;
+            return admitted(As::Attempt);
+        }
+        self.patient.counters.turned_away.fetch_add(1, Ordering::Relaxed);
+        let retry_after = if pause.is_tried { FIRST_PAUSE } else { pause.until.since(now) };
+        let failure = PluginFailure::Unavailable { failures: *failures, last: last.clone(), retry_after };
+        Err(PluginError { plugin: self.patient.plugin.to_string(), failure })
+    }
+
+    /// Whether it is not called, the pause is over, and nobody has tried it yet.
+    pub(super) fn is_due(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+            && self
+                .state
+                .lock()
+                .pause
+                .as_ref()
+                .is_some_and(|pause| !pause.is_tried && pause.is_over(self.patient.clock.now()))
+    }
+
+    /// Has it called again at once. Whether it was not.
+    pub(super) fn release(&self) -> bool {
+        let mut state = self.state.lock();
+        let was_suspended = state.pause.is_some();
+        *state = State::default();
+        self.is_failing.store(false, Ordering::Relaxed);
+        let Patient { plugin, store, .. } = &self.patient;
+        if was_suspended {
+            tracing::info!(%plugin, store, "released by hand: it is called again");
+        }
+        was_suspended
+    }
+
+    /// What an operator is told, if it is not called.
+    pub(super) fn suspension(&self) -> Option<Suspension> {
+        let state = self.state.lock();
+        let pause = state.pause.as_ref()?;
+        let until = i64::try_from(pause.until.0).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+        Some(Suspension {
+            store: self.patient.store.clone(),
+            state: if pause.is_quarantine() { QUARANTINED } else { BACKING_OFF }.to_owned(),
+            failures: state.failures,
+            last_failure: state.last.to_string(),
+            retry_at: until.map(|until| until.to_string()).unwrap_or_default(),
+        })
+    }
+
+    fn succeeded(&self, as_what: As) {
+        let mut state = self.state.lock();
+        // What began before the pause says nothing of what comes after it.
+        if state.pause.is_some() && as_what != As::Attempt {
+            return;
+        }
+        let State { failures, pause, .. } = mem::take(&mut *state);
+        self.is_failing.store(false, Ordering::Relaxed);
+        let Patient { plugin, store, .. } = &self.patient;
+        if pause.is_some() {
+            tracing::info!(%plugin, store, failures, "it works again");
+        }
+    }
+
+    fn failed(&self, as_what: As, failure: &PluginFailure) {
+        if !self.patient.is_supervised {
+            return;
+        }
+        let mut state = self.state.lock();
+        if state.pause.is_some() && as_what != As::Attempt {
+            return;
+        }
+        let State { failures, last, pause } = &mut *state;
+        *failures = failures.saturating_add(1);
+        // The backtrace of a trap has more.
+        *last = failure.to_string().lines().next().unwrap_or_default().into();
+        self.is_failing.store(true, Ordering::Relaxed);
+        let number = match pause {
+            Some(pause) => pause.number.saturating_add(1),
+            None if *failures < PATIENCE => return,
+            None => 0,
+        };
+        let next = Pause { number, until: self.patient.clock.now(), is_tried: false };
+        let next = Pause { until: next.until + next.length(), ..next };
+        let Patient { plugin, store, .. } = &self.patient;
+        match number {
+            0 => tracing::warn!(
+                %plugin, store, failures, last = %last,
+                "it keeps failing and is backed off: its calls are answered at once, but for one now and then"
+            ),
+            PAUSES => tracing::error!(
+                %plugin, store, failures, last = %last,
+                "quarantined: it is tried again every {QUARANTINE:?}, or after `cloakroom plugins release {plugin}`"
+            ),
+            _ => tracing::debug!(%plugin, store, failures, last = %last, "it failed again"),
+        }
+        *pause = Some(next);
+    }
+
+    fn given_up(&self) {
+        if let Some(pause) = &mut self.state.lock().pause {
+            pause.is_tried = false;
+        }
+    }
+}
+
+/// A call that may be made. Dropped without a result it was given up, which says nothing of the build.
+pub(super) struct Admission<'h> {
+    health: &'h Health,
+    as_what: As,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum As {
+    /// A call into a sound build.
+    Sound,
+    /// A call into one that failed the last time.
+    Failing,
+    /// The call that tries one that is not called otherwise.
+    Attempt,
+}
+
+impl Admission<'_> {
+    /// Tells what became of the call.
+    pub(super) fn settle(mut self, error: Option<&CallError>) {
+        let as_what = mem::replace(&mut self.as_what, As::Sound);
+        match error {
+            Some(CallError::Plugin(error)) if error.failure.was_called() => self.health.failed(as_what, &error.failure),
+            // It was saturated.
+            Some(CallError::Plugin(_)) => self.as_what = as_what,
+            Some(CallError::Store(_)) | None if as_what == As::Sound => {}
+            Some(CallError::Store(_)) | None => self.health.succeeded(as_what),
+        }
+    }
+}
+
+impl Drop for Admission<'_> {
+    fn drop(&mut self) {
+        if self.as_what == As::Attempt {
+            self.health.given_up();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::StoreError;
+
+    fn health(is_supervised: bool) -> (Health, Clock) {
+        let clock = Clock::system();
+        let patient = Patient {
+            plugin: "bad".into(),
+            store: "carts".to_owned(),
+            is_supervised,
+            counters: Arc::default(),
+            clock: clock.clone(),
+        };
+        (Health::sound(patient), clock)
+    }
+
+    fn trap() -> CallError {
+        let failure = PluginFailure::Trap { operation: "get", reason: "unreachable\n 0: get".to_owned() };
+        CallError::Plugin(PluginError { plugin: "bad".to_owned(), failure })
+    }
+
+    /// Makes a call that ends like this; whether it was let through.
+    fn call(health: &Health, error: Option<&CallError>) -> bool {
+        health.admit().map(|admission| admission.settle(error)).is_ok()
+    }
+
+    fn failing(times: u32) -> (Health, Clock) {
+        let (health, clock) = health(true);
+        for _ in 0..times {
+            assert!(call(&health, Some(&trap())));
+        }
+        (health, clock)
+    }
+
+    fn state(health: &Health) -> Option<String> {
+        health.suspension().map(|suspension| suspension.state)
+    }
+
+    /// A build that was tried in vain until it was quarantined.
+    fn quarantined() -> (Health, Clock) {
+        let (health, clock) = failing(PATIENCE);
+        for number in 0..PAUSES {
+            assert_eq!(state(&health).as_deref(), Some("backing-off"), "{number}");
+            clock.advance(FIRST_PAUSE * 2_u32.pow(number));
+            assert!(call(&health, Some(&trap())));
+        }
+        assert_eq!(state(&health).as_deref(), Some("quarantined"));
+        (health, clock)
+    }
+
+    #[test]
+    fn a_few_failures_are_bad_luck() {
+        let (health, _) = failing(PATIENCE - 1);
+        assert!(call(&health, None));
+        for _ in 1..PATIENCE {
+            assert!(call(&health, Some(&trap())));
+        }
+        assert_eq!(state(&health), None);
+    }
+
+    #[test]
+    fn one_that_keeps_failing_is_not_called_and_the_answer_says_why_and_until_when() {
+        let (health, _) = failing(PATIENCE);
+        let error = health.admit().err().expect("not called");
+        let PluginFailure::Unavailable { failures: PATIENCE, last, retry_after } = error.failure else {
+            panic!("{error}")
+        };
+        assert!(last.contains("trapped in `get`") && !last.contains('\n'), "{last}");
+        assert!(retry_after <= FIRST_PAUSE);
+        assert_eq!(health.patient.counters.turned_away.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn exactly_one_call_tries_it_and_a_success_ends_it() {
+        let (health, clock) = quarantined();
+        clock.advance(QUARANTINE);
+        assert!(health.is_due());
+        let attempt = health.admit().expect("the attempt");
+        assert!(!health.is_due() && health.admit().is_err() && health.admit().is_err());
+        attempt.settle(None);
+        assert_eq!(state(&health), None);
+        // And it has all patience again.
+        for _ in 1..PATIENCE {
+            assert!(call(&health, Some(&trap())));
+        }
+        assert_eq!(state(&health), None);
+    }
+
+    #[test]
+    fn in_quarantine_it_is_tried_at_the_same_distance_for_ever() {
+        let (health, clock) = quarantined();
+        for _ in 0..40 {
+            clock.advance(QUARANTINE - Duration::from_secs(1));
+            assert!(health.admit().is_err());
+            clock.advance(Duration::from_secs(1));
+            assert!(call(&health, Some(&trap())));
+        }
+    }
+
+    #[test]
+    fn an_attempt_that_was_given_up_or_met_a_full_line_leaves_it_to_the_next_call() {
+        let (health, clock) = failing(PATIENCE);
+        clock.advance(FIRST_PAUSE);
+        drop(health.admit().expect("the attempt"));
+        let saturated = PluginError { plugin: "bad".to_owned(), failure: PluginFailure::Saturated { limit: 1 } };
+        assert!(call(&health, Some(&CallError::Plugin(saturated))));
+        assert!(health.is_due());
+        assert!(call(&health, None));
+        assert_eq!(state(&health), None);
+    }
+
+    #[test]
+    fn errors_of_the_contract_are_answers_of_a_plugin_that_works() {
+        let (health, clock) = failing(PATIENCE);
+        clock.advance(FIRST_PAUSE);
+        assert!(call(&health, Some(&CallError::Store(StoreError::Unavailable("the database is down".to_owned())))));
+        assert_eq!(state(&health), None);
+    }
+
+    #[test]
+    fn calls_that_began_before_the_pause_change_nothing() {
+        let (health, _) = failing(PATIENCE - 1);
+        let [late, later, last] = [(); 3].map(|()| health.admit().expect("admitted"));
+        late.settle(Some(&trap()));
+        later.settle(Some(&trap()));
+        last.settle(None);
+        let suspension = health.suspension().expect("suspended");
+        assert_eq!((suspension.state.as_str(), suspension.failures), ("backing-off", PATIENCE));
+    }
+
+    #[test]
+    fn releasing_it_has_it_called_at_once() {
+        let (health, _) = quarantined();
+        assert!(health.release());
+        assert!(call(&health, None));
+        assert!(!health.release());
+    }
+
+    #[test]
+    fn without_supervision_nothing_is_counted() {
+        let (health, _) = health(false);
+        for _ in 0..3 * PATIENCE {
+            assert!(call(&health, Some(&trap())));
+        }
+    }
+}
