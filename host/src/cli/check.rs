@@ -53,13 +53,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         grants: args.grants,
         only: args.rules,
     };
-    let threads = std::thread::available_parallelism().map_or(LEAST_THREADS, usize::from).max(LEAST_THREADS);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .enable_all()
-        .build()
-        .context("the threads for the checks could not be started")?;
-    match runtime.block_on(conformance::judge(&judging)) {
+    match threads()?.block_on(conformance::judge(&judging)) {
         Ok(report) => {
             if args.json {
                 print_json(&report.to_json())?
@@ -70,6 +64,16 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         Err(error) => not_judged(&error, args.json),
     }
+}
+
+/// The threads that checks run on.
+pub(super) fn threads() -> anyhow::Result<tokio::runtime::Runtime> {
+    let threads = std::thread::available_parallelism().map_or(LEAST_THREADS, usize::from).max(LEAST_THREADS);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .context("the threads for the checks could not be started")
 }
 
 fn not_judged(error: &NotJudged, json: bool) -> anyhow::Result<ExitCode> {

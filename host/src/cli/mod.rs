@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod config_check;
 mod config_from_web_config;
+mod dev;
 mod inspect;
 mod logging;
 mod new;
@@ -34,6 +35,7 @@ enum Command {
     Check(check::Args),
     Bench(bench::Args),
     New(new::Args),
+    Dev(dev::Args),
     Config(config::Args),
     Status(status::Args),
     Plugins(plugins::Args),
@@ -48,6 +50,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(args),
         Command::Bench(args) => bench::run(args),
         Command::New(args) => new::run(args),
+        Command::Dev(args) => dev::run(args),
         Command::Config(args) => config::run(args),
         Command::Status(args) => status::run(args),
         Command::Plugins(args) => plugins::run(args),

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use wasmtime::{
@@ -31,6 +34,9 @@ pub(super) struct Code {
     pub(super) waits: bool,
     pub(super) limits: Limits,
     pub(super) counters: Arc<Counters>,
+    /// Whether it has ever used up its CPU time or its memory. From then on its calls are kept apart from the threads
+    /// that serve everybody.
+    pub(super) is_greedy: AtomicBool,
 }
 
 impl Code {
@@ -119,7 +125,8 @@ impl Plugin {
             .map_err(|error| load_error(LoadFailure::WrongType(format!("{error:#}"))))?;
         let limits = grants.limits.unwrap_or(limits);
         let log_budget = Arc::new(LogBudget::new(&limits, counters.limit_hits.clone()));
-        let code = Code { component, pre, waits: linked.waits, limits, counters, description };
+        let waits = linked.waits;
+        let code = Code { component, pre, waits, limits, counters, description, is_greedy: AtomicBool::new(false) };
         Ok(Self { code: Arc::new(code), grants: Arc::new(grants), log_budget, clock, kv, is_supervised: false })
     }
 

@@ -14,7 +14,11 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::time::timeout;
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::block_in_place,
+    time::timeout,
+};
 use wasmtime::{
     Store,
     component::{ComponentNamedList, Instance, Lift, Lower, ResourceTableError, TypedFunc},
@@ -264,12 +268,18 @@ impl<E: Exports> Pool<E> {
         let answer = if self.code.waits {
             let progress = store.data().progress.clone();
             self.within_limits(operation, progress, function.call_async(&mut *store, params)).await?
+        } else if self.code.is_greedy.load(Ordering::Relaxed) {
+            apart(|| function.call(&mut *store, params))
         } else {
             function.call(&mut *store, params)
         };
         answer.map_err(|error| {
             tracing::debug!(plugin = %self.code.name(), operation, "{error:?}");
-            self.failed(instance::failure(store, operation, &error))
+            let failure = instance::failure(store, operation, &error);
+            if matches!(failure, PluginFailure::Cpu { .. } | PluginFailure::Memory { .. }) {
+                self.code.is_greedy.store(true, Ordering::Relaxed);
+            }
+            self.failed(failure)
         })
     }
 
@@ -347,6 +357,15 @@ impl<E: Exports> Pool<E> {
             counters.limit_hits.count(limit);
         }
         CallError::Plugin(PluginError { plugin: self.code.name().to_owned(), failure })
+    }
+}
+
+/// Makes a call that may take long without waiting for anything: the runtime gives the other work of this thread to
+/// another one meanwhile, if it has more than one.
+fn apart<T>(call: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => block_in_place(call),
+        _ => call(),
     }
 }
 

@@ -77,7 +77,11 @@ fn a_good_store_does_not_notice_its_neighbours_nor_that_its_plugin_changes() -> 
     );
     ensure!(outcome.updates > 1000, "only {} updates", outcome.updates);
     ensure!(swaps + 2 >= builds, "{swaps} of {builds} builds were taken on");
-    ensure!(calls.values().all(|answers| answers.failures() > 0), "a neighbour did no harm: {calls:?}");
+    for (name, answers) in &calls {
+        // Whoever floods the log is cut short and otherwise served.
+        let harm = if *name == "floods-the-log" { answers.total() } else { answers.failures() };
+        ensure!(harm > 0, "the neighbour {name} did no harm: {answers}");
+    }
     ensure!(!is_long || ratio <= 2.0, "the neighbours cost the good store too much: {ratio:.2}");
     Ok(())
 }

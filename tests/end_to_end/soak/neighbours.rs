@@ -40,14 +40,18 @@ const fn failing(name: &'static str, request: &'static str) -> Neighbour {
     Neighbour { name, plugin: "failing-provider", fault: None, request: ("POST", request) }
 }
 
+const fn greedy(name: &'static str, request: &'static str) -> Neighbour {
+    Neighbour { name, plugin: "greedy-provider", fault: None, request: ("GET", request) }
+}
+
 const NEIGHBOURS: [Neighbour; 7] = [
     faulty("loops", ("POST", "any/touch")),
     faulty("traps", ("POST", "any/touch")),
     faulty("eats-memory", ("POST", "any/touch")),
     faulty("answers-version-zero", ("GET", "any")),
     failing("hangs", "wait/lock"),
-    failing("recurses", "recurse/lock"),
-    failing("floods-the-log", "flood-log/lock"),
+    greedy("recurses", "stack"),
+    greedy("floods-the-log", "log-lines"),
 ];
 
 /// Puts the good plugins and the bad ones into a directory. Each bad store has a plugin of its own, as strangers' have.
@@ -93,6 +97,10 @@ pub(crate) struct Neighbours {
 pub(crate) struct Answers(BTreeMap<u16, u64>);
 
 impl Answers {
+    pub(crate) fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+
     pub(crate) fn failures(&self) -> u64 {
         self.0.range(500..).map(|(_, count)| count).sum()
     }
