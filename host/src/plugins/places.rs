@@ -17,8 +17,10 @@ struct State<T> {
     resting: Vec<T>,
     /// Places in which nothing rests and that nobody has.
     empty: usize,
-    /// Who waits for a place, first come first served. Only while there is none.
+    /// Who waits for a place, first come first served, and some who have left. Only while there is no place.
     line: VecDeque<oneshot::Sender<Option<T>>>,
+    /// How many wait.
+    waiting: usize,
 }
 
 /// All places are taken, and so many as may wait for one do.
@@ -28,7 +30,7 @@ pub(super) struct Full;
 impl<T> Places<T> {
     /// So many empty places.
     pub(super) fn new(count: usize) -> Self {
-        Self { state: Mutex::new(State { resting: Vec::new(), empty: count, line: VecDeque::new() }) }
+        Self { state: Mutex::new(State { resting: Vec::new(), empty: count, line: VecDeque::new(), waiting: 0 }) }
     }
 
     /// Leaves at most this many of the places that are empty or have something resting in them.
@@ -50,13 +52,14 @@ impl<T> Places<T> {
             if let Some(place) = self.free(&mut state) {
                 return Ok(place);
             }
-            if state.line.len() >= line {
-                // Those that have left it stand in it still.
-                state.line.retain(|waiting| !waiting.is_closed());
-                if state.line.len() >= line {
-                    return Err(Full);
-                }
+            if state.waiting >= line {
+                return Err(Full);
             }
+            // Seldom enough that it costs little, often enough that those who have left do not pile up.
+            if state.line.len() > 2 * state.waiting + 16 {
+                state.line.retain(|waiting| !waiting.is_closed());
+            }
+            state.waiting += 1;
             let (sender, turn) = oneshot::channel();
             state.line.push_back(sender);
             turn
@@ -107,6 +110,8 @@ impl<T> Drop for Waiting<'_, T> {
         if let Ok(resting) = self.turn.try_recv() {
             self.places.give_back(resting);
         }
+        let mut state = self.places.state.lock();
+        state.waiting = state.waiting.saturating_sub(1);
     }
 }
 
@@ -241,5 +246,15 @@ mod tests {
         drop(held);
         assert!(matches!(poll(first.as_mut()), Poll::Ready(Ok(_))));
         assert!(matches!(poll(pin!(places.take(0))), Poll::Ready(Ok(_))), "a free place needs no line");
+    }
+
+    #[test]
+    fn those_who_have_left_do_not_pile_up() {
+        let places = Places::<()>::new(1);
+        let _held = taken(&places);
+        for _ in 0..1000 {
+            assert!(poll(pin!(places.take(9))).is_pending());
+        }
+        assert!(places.state.lock().line.len() < 20);
     }
 }

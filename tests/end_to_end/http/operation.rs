@@ -31,9 +31,10 @@ fn plugins_are_listed_with_file_digest_state_and_limits() -> Result<()> {
     assert!(memory["file"].as_str().context("no file")?.ends_with("memory.wasm"));
     let digest = memory["digest"].as_str().context("no digest")?;
     assert!(digest.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64), "{digest}");
-    assert_eq!((&memory["kind"], &memory["state"]), (&"provider".into(), &"loaded".into()));
+    assert_eq!((&memory["kind"], &memory["state"]), (&"provider".into(), &"serving".into()));
     assert!(memory["imports"].is_array() && memory["size"].as_u64() > Some(0));
-    for limit in ["memory", "cpu_ms", "deadline_ms", "instances"] {
+    let limits = ["memory", "cpu_ms", "deadline_ms", "host_call_ms", "instances", "queue", "payload", "handles"];
+    for limit in limits.into_iter().chain(["log_lines", "log_length"]) {
         assert!(memory["limits"][limit].as_u64() > Some(0), "{limit}");
     }
     Ok(())
