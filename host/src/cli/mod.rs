@@ -11,6 +11,7 @@ mod new;
 mod project;
 mod serve;
 mod setting;
+mod sign;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,7 @@ enum Command {
     Check(check::Args),
     Bench(bench::Args),
     New(new::Args),
+    Sign(sign::Args),
     Config(config::Args),
 }
 
@@ -43,6 +45,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(args),
         Command::Bench(args) => bench::run(args),
         Command::New(args) => new::run(args),
+        Command::Sign(args) => sign::run(args),
         Command::Config(args) => config::run(args),
     }
 }

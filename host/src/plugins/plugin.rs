@@ -196,7 +196,7 @@ impl Plugin {
         GuestSetup {
             plugin: self.name().into(),
             own_bucket: format!("store:{store}/{}", self.name()).into(),
-            granted_buckets: self.grants.kv.clone().into(),
+            grants: self.grants.clone(),
             settings: Arc::new(all),
             log_budget: self.log_budget.clone(),
             clock: self.clock.clone(),
