@@ -61,7 +61,12 @@ impl Plugins {
         let directory = self.0.path().display().to_string();
         table(&mut config, "plugins", "directory", directory.into())?;
         for name in stores {
-            table(&mut config, "stores", name, toml::Table::from_iter([("provider", *name)]).into())?;
+            table(
+                &mut config,
+                "stores",
+                name,
+                toml::Table::from_iter([("provider".to_owned(), (*name).into())]).into(),
+            )?;
             table(&mut config, "applications", name, (*name).into())?;
         }
         let host = Host::start_with_environment(&toml::to_string(&config)?, environment)?;
