@@ -2,6 +2,7 @@
 //!
 //! The layers, each calling only those below it: [`frontends`] speak protocols, [`sessions`] knows stores and locks,
 //! [`plugins`] runs components, [`capabilities`] is what a component may use. [`contract`] holds the words they share.
+//! [`signature`] is for telling who built a component.
 //! [`conformance`] judges a component by the contract, and [`benchmark`] tells what it costs.
 
 pub mod benchmark;
@@ -14,4 +15,5 @@ pub mod frontends;
 pub mod plugins;
 pub mod server;
 pub mod sessions;
+pub mod signature;
 pub mod telemetry;

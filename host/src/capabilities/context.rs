@@ -3,10 +3,19 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView, sockets::WasiSocketsCtxView};
 
-use super::{LogBudget, expiry_callback::ExpirySink, kv::Kv, wasi};
-use crate::{clock::Clock, config::Limits};
+use super::{
+    LogBudget,
+    expiry_callback::ExpirySink,
+    kv::Kv,
+    network::{NameLookup, Reach},
+    wasi,
+};
+use crate::{
+    clock::Clock,
+    config::{Grants, Limits},
+};
 
 /// What all instances of a component in a store have in common.
 #[derive(Clone)]
@@ -15,10 +24,10 @@ pub struct GuestSetup {
     pub plugin: Arc<str>,
     /// The bucket that belongs to the plugin in this store.
     pub own_bucket: Arc<str>,
-    /// Buckets that it was granted besides.
-    pub granted_buckets: Arc<[String]>,
     /// The settings that it was given.
     pub settings: Arc<BTreeMap<String, String>>,
+    /// What it was granted.
+    pub grants: Arc<Grants>,
     /// What it may use.
     pub limits: Limits,
     /// How much it may still log.
@@ -35,6 +44,7 @@ pub struct GuestContext {
     pub(super) table: ResourceTable,
     pub(super) expiry: Option<Arc<dyn ExpirySink>>,
     wasi: WasiCtx,
+    reach: Reach,
 }
 
 impl GuestContext {
@@ -44,13 +54,20 @@ impl GuestContext {
         let mut table = ResourceTable::new();
         // A component that leaks handles fails instead of filling the host.
         table.set_max_capacity(setup.limits.handles);
-        let wasi = wasi::context(&setup);
-        Self { setup, table, expiry: None, wasi }
+        let reach = Reach::new(setup.grants.clone());
+        let wasi = wasi::context(&setup, &reach);
+        Self { setup, table, expiry: None, wasi, reach }
     }
 
     /// The handles that the instance holds.
     pub fn table(&mut self) -> &mut ResourceTable {
         &mut self.table
+    }
+
+    /// The look-up of names, within what was granted.
+    pub(super) fn name_lookup(&mut self) -> NameLookup<'_> {
+        let sockets = WasiSocketsCtxView { ctx: self.wasi.sockets(), table: &mut self.table };
+        NameLookup { reach: &mut self.reach, sockets }
     }
 
     /// Says who hears of expired sessions during the next call.
@@ -72,6 +89,12 @@ pub trait GuestView: WasiView {
 
 // The interface `types` has no functions of its own.
 impl super::bindings::types::Host for GuestContext {}
+
+impl GuestView for GuestContext {
+    fn guest(&mut self) -> &mut GuestContext {
+        self
+    }
+}
 
 impl WasiView for GuestContext {
     fn ctx(&mut self) -> WasiCtxView<'_> {

@@ -15,7 +15,7 @@ impl wit::HostBucket for GuestContext {
     fn open(&mut self, name: Option<String>) -> Result<std::result::Result<Resource<Bucket>, String>> {
         let name = match name {
             None => self.setup.own_bucket.to_string(),
-            Some(name) if self.setup.granted_buckets.contains(&name) => format!("shared:{name}"),
+            Some(name) if self.setup.grants.kv.contains(&name) => format!("shared:{name}"),
             Some(name) => {
                 return Ok(Err(format!(
                     "plugin `{}` has not been granted the bucket `{name}`; write `kv = [\"{name}\"]` into its grant \

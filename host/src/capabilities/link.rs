@@ -1,12 +1,14 @@
 //! Decides from a component's imports and its grants what it is given.
 
+use std::collections::BTreeSet;
+
 use thiserror::Error;
 use wasmtime::component::{HasData, Linker};
 
 use super::{
     GuestContext, GuestView,
     bindings::{clock, expiry_callback, kv, log, payload_content, payloads, random, settings, types},
-    wasi,
+    wasi::{self, Interface},
 };
 use crate::config::Grants;
 
@@ -50,6 +52,15 @@ pub enum LinkError {
         /// The version it wants.
         wanted: String,
     },
+    /// HTTP in the host.
+    #[error(
+        "it imports `{import}`, and this host makes no HTTP requests for components; one that speaks HTTP itself can be \
+         granted `sockets`"
+    )]
+    NoHttp {
+        /// The import.
+        import: String,
+    },
     /// Nobody has it.
     #[error(
         "it imports `{import}`, which is not part of the contract; a component for Cloakroom imports from `{CONTRACT_PACKAGE}@{CONTRACT_VERSION}` and WASI 0.2 only"
@@ -79,8 +90,11 @@ pub fn link<'a, T: GuestView + 'static>(
             Err(error) => return Ok(Err(error)),
             Ok(Decision::Contract) => wanted.contract = true,
             Ok(Decision::PayloadContent) => wanted.payload_content = true,
-            Ok(Decision::ClockOrRandom) => wanted.clock_or_random = true,
-            Ok(Decision::Wasi) => wanted.wasi = true,
+            Ok(Decision::Wasi(interface, kind)) => {
+                // The same interface may be imported in several versions, which are one to the linker.
+                wanted.wasi.insert(interface);
+                wanted.waits |= kind != Interface::Plain;
+            }
         }
     }
     if wanted.contract {
@@ -96,12 +110,10 @@ pub fn link<'a, T: GuestView + 'static>(
     if wanted.payload_content {
         payload_content::add_to_linker::<T, Guest>(linker, T::guest)?;
     }
-    if wanted.wasi {
-        wasi::link_all(linker)?;
-    } else if wanted.clock_or_random {
-        wasi::link_clock_and_random(linker)?;
+    for interface in wanted.wasi {
+        wasi::link(linker, interface)?;
     }
-    Ok(Ok(Linked { waits: wanted.wasi }))
+    Ok(Ok(Linked { waits: wanted.waits }))
 }
 
 /// What a component turned out to want.
@@ -109,8 +121,8 @@ pub fn link<'a, T: GuestView + 'static>(
 struct Wanted {
     contract: bool,
     payload_content: bool,
-    clock_or_random: bool,
-    wasi: bool,
+    wasi: BTreeSet<&'static str>,
+    waits: bool,
 }
 
 /// One import, allowed.
@@ -120,10 +132,8 @@ enum Decision {
     Contract,
     /// The content of payloads.
     PayloadContent,
-    /// WASI's wall clock and random.
-    ClockOrRandom,
-    /// The rest of WASI, with nothing behind it.
-    Wasi,
+    /// An interface of WASI.
+    Wasi(&'static str, Interface),
 }
 
 fn decide(import: &str, grants: &Grants) -> Result<Decision, LinkError> {
@@ -142,35 +152,22 @@ fn decide(import: &str, grants: &Grants) -> Result<Decision, LinkError> {
             _ => Err(LinkError::Unknown { import: import.to_owned() }),
         };
     }
-    match name {
-        "wasi:clocks/wall-clock" | "wasi:random/random" | "wasi:random/insecure" | "wasi:random/insecure-seed" => {
-            Ok(Decision::ClockOrRandom)
+    match wasi::interface(name).filter(|_| version.starts_with("0.2.")) {
+        Some((_, Interface::Sockets)) if grants.sockets.is_empty() => {
+            Err(LinkError::NotGranted { import: import.to_owned(), grant: "sockets = [\"HOST:PORT\"]" })
         }
-        _ if ["wasi:cli/", "wasi:io/", "wasi:clocks/", "wasi:filesystem/"]
-            .iter()
-            .any(|part| name.starts_with(part)) =>
-        {
-            Ok(Decision::Wasi)
-        }
-        _ if name.starts_with("wasi:sockets/") || name.starts_with("wasi:http/") => {
-            Err(LinkError::NotOffered { import: import.to_owned() })
-        }
-        _ => Err(LinkError::Unknown { import: import.to_owned() }),
-    }
-}
-
-/// The line of a grant file that an import needs, if it needs one and this host can grant it.
-#[must_use]
-pub fn grant_for(import: &str) -> Option<&'static str> {
-    match decide(import, &Grants::default()) {
-        Err(LinkError::NotGranted { grant, .. }) => Some(grant),
-        _ => None,
+        Some((interface, kind)) => Ok(Decision::Wasi(interface, kind)),
+        None if name.starts_with("wasi:http/") => Err(LinkError::NoHttp { import: import.to_owned() }),
+        None => Err(LinkError::Unknown { import: import.to_owned() }),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::config::Limits;
 
     #[test]
     fn what_cannot_hurt_is_given_to_everybody() {
@@ -178,7 +175,15 @@ mod tests {
             let import = format!("cloakroom:session/{name}@0.1.0");
             assert_eq!(decide(&import, &Grants::default()), Ok(Decision::Contract));
         }
-        assert_eq!(decide("wasi:random/random@0.2.0", &Grants::default()), Ok(Decision::ClockOrRandom));
+        for (import, kind) in [
+            ("wasi:random/random@0.2.0", Interface::Plain),
+            ("wasi:cli/environment@0.2.3", Interface::Plain),
+            ("wasi:filesystem/preopens@0.2.6", Interface::Plain),
+            ("wasi:io/poll@0.2.0", Interface::Waits),
+        ] {
+            let name = import.split('@').next().expect("a name");
+            assert_eq!(decide(import, &Grants::default()), Ok(Decision::Wasi(name, kind)));
+        }
     }
 
     #[test]
@@ -190,9 +195,27 @@ mod tests {
     }
 
     #[test]
-    fn the_network_is_not_given_to_anybody() {
-        for import in ["wasi:sockets/tcp@0.2.0", "wasi:http/outgoing-handler@0.2.0", "cloakroom:session/redis@0.1.0"] {
-            assert_eq!(decide(import, &Grants::default()), Err(LinkError::NotOffered { import: import.to_owned() }));
+    fn the_network_needs_its_grant_and_an_empty_list_is_none() {
+        let grants = |text: &str| Grants::from_toml("", Path::new(""), text, Limits::default()).expect("grants");
+        let import = "wasi:sockets/tcp@0.2.0";
+        for text in ["", "sockets = []"] {
+            let refused = decide(import, &grants(text)).unwrap_err();
+            assert!(refused.to_string().contains("`sockets = [\"HOST:PORT\"]`"), "{refused}");
+        }
+        let granted = grants("sockets = [\"10.0.0.1:80\"]");
+        assert_eq!(decide(import, &granted), Ok(Decision::Wasi("wasi:sockets/tcp", Interface::Sockets)));
+    }
+
+    #[test]
+    fn what_this_host_does_not_have_is_not_given_to_anybody() {
+        let everything = Grants { payload: true, kv: vec!["a".into()], ..Grants::default() };
+        for import in ["cloakroom:session/redis@0.1.0", "cloakroom:session/sql@0.1.0"] {
+            assert_eq!(decide(import, &everything), Err(LinkError::NotOffered { import: import.to_owned() }));
+        }
+        let import = "wasi:http/outgoing-handler@0.2.0";
+        assert_eq!(decide(import, &everything), Err(LinkError::NoHttp { import: import.to_owned() }));
+        for import in ["wasi:cli/environment@0.3.0", "wasi:cli/environment", "wasi:keyvalue/store@0.2.0-draft"] {
+            assert_eq!(decide(import, &everything), Err(LinkError::Unknown { import: import.to_owned() }));
         }
     }
 

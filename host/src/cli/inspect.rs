@@ -14,6 +14,9 @@ pub(super) struct Args {
     /// The component
     #[arg(value_name = "FILE.wasm")]
     component: PathBuf,
+    /// Print only the grant file that it would need, to be written to NAME.toml beside it
+    #[arg(long)]
+    grants: bool,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -21,6 +24,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let kv = Kv::new(clock.clone());
     let runtime = Runtime::new(clock, kv, None)?;
     let found = runtime.describe(&args.component)?;
+    let grants = found.grant_file();
+    if args.grants {
+        println!("{}", grants.join("\n"));
+        return Ok(ExitCode::SUCCESS);
+    }
     println!("file       {}", found.file.display());
     println!("kind       {}", found.kinds_text());
     println!("contract   {CONTRACT_PACKAGE}@{CONTRACT_VERSION}");
@@ -29,6 +37,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     println!("digest     {}", found.digest);
     println!("imports    {}", or_none(&found.imports));
     println!("grants     {}", or_none(&found.grants_needed()));
+    println!("\n# Its grant file, {}.toml (`cloakroom inspect --grants` prints only this):", found.name);
+    println!("{}", grants.join("\n"));
     Ok(ExitCode::SUCCESS)
 }
 

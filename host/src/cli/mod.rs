@@ -14,6 +14,7 @@ mod project;
 mod running_host;
 mod serve;
 mod setting;
+mod sign;
 mod status;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ enum Command {
     Bench(bench::Args),
     New(new::Args),
     Dev(dev::Args),
+    Sign(sign::Args),
     Config(config::Args),
     Status(status::Args),
     Plugins(plugins::Args),
@@ -51,6 +53,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Bench(args) => bench::run(args),
         Command::New(args) => new::run(args),
         Command::Dev(args) => dev::run(args),
+        Command::Sign(args) => sign::run(args),
         Command::Config(args) => config::run(args),
         Command::Status(args) => status::run(args),
         Command::Plugins(args) => plugins::run(args),

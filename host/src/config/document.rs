@@ -15,7 +15,7 @@ const SHOWN: usize = 60;
 
 /// Tables whose values may be secrets. A message never shows what stands in them, and an entry is one value, however
 /// it is written.
-const SECRET_TABLES: [&str; 2] = ["settings", "id_settings"];
+const SECRET_TABLES: [&str; 3] = ["settings", "id_settings", "env"];
 
 /// What a setting may be, for messages that must not show it.
 const SETTING_EXPECTED: &str =

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
+    granted::{WrittenDirectory, WrittenVariables},
     secret::WrittenSettings,
     values::{WrittenAddress, WrittenCount, WrittenDuration, WrittenSize},
 };
@@ -39,6 +40,8 @@ pub(super) struct LogSection {
 pub(super) struct PluginsSection {
     pub(super) directory: Option<PathBuf>,
     pub(super) poll_interval: Option<WrittenDuration>,
+    pub(super) require_digest: Option<bool>,
+    pub(super) trusted_keys: Option<Vec<String>>,
     pub(super) limits: LimitsSection,
 }
 
@@ -104,8 +107,12 @@ pub(super) struct StoreSection {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct GrantFile {
+    pub(super) digest: Option<String>,
     pub(super) payload: Option<bool>,
     pub(super) kv: Option<Vec<String>>,
+    pub(super) sockets: Option<Vec<String>>,
+    pub(super) directories: Option<BTreeMap<String, WrittenDirectory>>,
+    pub(super) env: Option<WrittenVariables>,
     pub(super) settings: WrittenSettings,
     pub(super) limits: Option<LimitsSection>,
     // Names that are settled for capabilities to come. They are read so that they are refused by name: a grant that
@@ -113,7 +120,4 @@ pub(super) struct GrantFile {
     pub(super) redis: Option<IgnoredAny>,
     pub(super) sql: Option<IgnoredAny>,
     pub(super) http: Option<IgnoredAny>,
-    pub(super) sockets: Option<IgnoredAny>,
-    pub(super) directories: Option<IgnoredAny>,
-    pub(super) env: Option<IgnoredAny>,
 }

@@ -38,6 +38,11 @@ impl<'d> Findings<'d> {
         self.problems.push(self.document.problem(path, message));
     }
 
+    /// Something is wrong with what stands at `path`, which must not be shown.
+    pub(super) fn report_unseen(&mut self, path: &[&str], message: impl Into<String>) {
+        self.problems.push(Problem { value: None, ..self.document.problem(path, message) });
+    }
+
     /// Something is wrong that does not stand in the file.
     pub(super) fn report_elsewhere(&mut self, problem: Problem) {
         self.problems.push(problem);

@@ -1,6 +1,8 @@
 //! Grant files: what `NAME.toml` beside `NAME.wasm` allows that plugin.
 
-use super::{file::GrantFile, findings::Findings, model::Grants, model::Limits, problem::ConfigError, validate};
+use super::{
+    file::GrantFile, findings::Findings, granted, model::Grants, model::Limits, problem::ConfigError, validate,
+};
 
 /// From what is written to [`Grants`].
 pub(super) fn grants(file: &GrantFile, host: Limits, mut findings: Findings<'_>) -> Result<Grants, ConfigError> {
@@ -12,26 +14,38 @@ pub(super) fn grants(file: &GrantFile, host: Limits, mut findings: Findings<'_>)
         }
     }
     let grants = Grants {
+        digest: digest(file, &mut findings),
         payload: file.payload.unwrap_or(false),
         kv,
+        sockets: granted::sockets(file.sockets.as_deref().unwrap_or_default(), &mut findings),
+        directories: file
+            .directories
+            .as_ref()
+            .map(|written| granted::directories(written, &mut findings))
+            .unwrap_or_default(),
+        env: file.env.as_ref().map(|written| granted::env(written, &mut findings)).unwrap_or_default(),
         settings: findings.settings(&["settings"], &file.settings),
         limits: file.limits.as_ref().map(|limits| validate::limits(&["limits"], limits, host, &mut findings)),
     };
     findings.finish(grants)
 }
 
+/// The digest of a build, in the form in which the host tells it everywhere.
+fn digest(file: &GrantFile, findings: &mut Findings<'_>) -> Option<String> {
+    let digest = file.digest.as_ref()?.to_ascii_lowercase();
+    let hex = digest.strip_prefix("sha256:").unwrap_or_default();
+    if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let message = "write `sha256:` and 64 hexadecimal digits, as `cloakroom inspect` prints it";
+        findings.report(&["digest"], message);
+    }
+    Some(digest)
+}
+
 fn refuse_what_is_to_come(file: &GrantFile, findings: &mut Findings<'_>) {
-    let to_come = [
-        ("redis", &file.redis),
-        ("sql", &file.sql),
-        ("http", &file.http),
-        ("sockets", &file.sockets),
-        ("directories", &file.directories),
-        ("env", &file.env),
-    ];
-    for (name, written) in to_come {
+    let http = "; a plugin that speaks HTTP itself can be granted `sockets`";
+    for (name, written, instead) in [("redis", &file.redis, ""), ("sql", &file.sql, ""), ("http", &file.http, http)] {
         if written.is_some() {
-            findings.report(&[name], format!("this host cannot grant {name} yet; remove the key"));
+            findings.report(&[name], format!("this host cannot grant {name} yet; remove the key{instead}"));
         }
     }
 }
@@ -81,17 +95,23 @@ mod tests {
 
     #[test]
     fn what_the_host_cannot_grant_yet_is_refused_by_name() {
-        for (name, value) in [
-            ("redis", "[\"main\"]"),
-            ("sql", "[]"),
-            ("http", "[\"https://example.com\"]"),
-            ("sockets", "[\"10.0.0.1:6379\"]"),
-            ("directories", "{ data = \"/srv\" }"),
-            ("env", "true"),
-        ] {
+        for (name, value) in [("redis", "[\"main\"]"), ("sql", "[]"), ("http", "[\"https://example.com\"]")] {
             let refused = read(&format!("payload = true\n{name} = {value}\n")).expect_err("refused");
             assert!(refused.contains(&format!("this host cannot grant {name} yet")), "{refused}");
             assert!(refused.starts_with("my.toml:2: "), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_digest_names_one_build() {
+        let hex = "0123456789abcdef".repeat(4);
+        for written in [format!("sha256:{hex}"), format!("SHA256:{}", hex.to_uppercase())] {
+            let digest = read(&format!("digest = \"{written}\"\n")).expect("grants").digest;
+            assert_eq!(digest, Some(format!("sha256:{hex}")));
+        }
+        for written in [hex.as_str(), "sha256:", "sha256:12", "md5:0123", ""] {
+            let refused = read(&format!("digest = \"{written}\"\n")).expect_err("no digest");
+            assert!(refused.contains("64 hexadecimal digits"), "{refused}");
         }
     }
 

@@ -15,6 +15,7 @@ mod documented;
 mod duration;
 mod file;
 mod findings;
+mod granted;
 mod grants;
 mod load;
 mod model;
@@ -26,6 +27,7 @@ mod validate;
 mod values;
 pub mod web_config;
 
+pub use granted::{Access, GrantedAddress, GrantedDirectory};
 pub use load::Overrides;
 pub use model::{
     Config, DEFAULT_STORE, Grants, HttpConfig, Limits, LogConfig, LogFormat, PluginsConfig, StateServerConfig,

@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
-use super::secret::Hidden;
+use super::{
+    granted::{GrantedAddress, GrantedDirectory},
+    secret::Hidden,
+};
+use crate::signature::PublicKey;
 
 /// The store for applications that are not mapped to another; it always exists.
 pub const DEFAULT_STORE: &str = "default";
@@ -82,13 +86,23 @@ pub struct PluginsConfig {
     pub directory: PathBuf,
     /// Time between two looks at the directory where the system does not report changes.
     pub poll_interval: Duration,
+    /// Whether a plugin is refused whose grant file does not say which build it is for.
+    pub require_digest: bool,
+    /// Where there are any, a plugin is refused that none of them has signed.
+    pub trusted_keys: Vec<PublicKey>,
     /// The limits of plugins whose own file names none.
     pub limits: Limits,
 }
 
 impl Default for PluginsConfig {
     fn default() -> Self {
-        Self { directory: "plugins".into(), poll_interval: Duration::from_secs(2), limits: Limits::default() }
+        Self {
+            directory: "plugins".into(),
+            poll_interval: Duration::from_secs(2),
+            require_digest: false,
+            trusted_keys: Vec::new(),
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -137,10 +151,18 @@ impl Default for Limits {
 /// `NAME.toml` beside `NAME.wasm`: what the operator grants the plugin. What is not written is not granted.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Grants {
+    /// The build that they are for, as `sha256:` and its digest in hex; any, if none is named.
+    pub digest: Option<String>,
     /// Whether it may read and make payload content.
     pub payload: bool,
     /// Buckets of the built-in store, besides its own.
     pub kv: Vec<String>,
+    /// TCP addresses that it may connect to.
+    pub sockets: Vec<GrantedAddress>,
+    /// Directories that it sees, by the name under which it does.
+    pub directories: BTreeMap<String, GrantedDirectory>,
+    /// Its environment variables.
+    pub env: BTreeMap<String, String>,
     /// Settings for the plugin wherever it is used; a store's own settings come on top.
     pub settings: BTreeMap<String, String>,
     /// Limits that differ from the host's.
@@ -150,11 +172,15 @@ pub struct Grants {
 impl fmt::Debug for Grants {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Taken apart by name, so that a new field cannot be forgotten here.
-        let Self { payload, kv, settings, limits } = self;
+        let Self { digest, payload, kv, sockets, directories, env, settings, limits } = self;
         formatter
             .debug_struct("Grants")
+            .field("digest", digest)
             .field("payload", payload)
             .field("kv", kv)
+            .field("sockets", sockets)
+            .field("directories", directories)
+            .field("env", &Hidden(env))
             .field("settings", &Hidden(settings))
             .field("limits", limits)
             .finish()

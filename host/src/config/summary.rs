@@ -37,6 +37,10 @@ fn log(log: &LogConfig, out: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 fn plugins(plugins: &PluginsConfig, out: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(out, "\n[plugins]\ndirectory = {}\n", quoted(&plugins.directory.to_string_lossy()))?;
+    writeln!(out, "poll_interval = {}", time(plugins.poll_interval))?;
+    writeln!(out, "require_digest = {}", plugins.require_digest)?;
+    let keys: Vec<String> = plugins.trusted_keys.iter().map(|key| quoted(&key.to_string())).collect();
+    writeln!(out, "trusted_keys = [{}]", keys.join(", "))?;
     let limits = plugins.limits;
     write!(out, "\n[plugins.limits]\nmemory = \"{}\"\n", size::format(limits.memory))?;
     writeln!(out, "cpu = {}", time(limits.cpu))?;

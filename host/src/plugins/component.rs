@@ -6,8 +6,8 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use wasmtime::{Engine, component::Component};
 
-use super::cache::CodeCache;
-use crate::capabilities::{CONTRACT_PACKAGE, CONTRACT_VERSION, LinkError, grant_for};
+use super::{NotAdmitted, cache::CodeCache};
+use crate::capabilities::{CONTRACT_PACKAGE, CONTRACT_VERSION, LinkError, grant_lines};
 
 /// The kinds of component that the contract knows, by the interface that they export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +89,9 @@ pub enum LoadFailure {
         /// The version it was built for.
         wanted: String,
     },
+    /// It is not the build that is wanted, or nobody who is trusted signed it.
+    #[error(transparent)]
+    NotAdmitted(#[from] NotAdmitted),
     /// It cannot have what it imports.
     #[error(transparent)]
     Import(#[from] LinkError),
@@ -134,10 +137,16 @@ impl Description {
         names.join(", ")
     }
 
-    /// The lines of a grant file that its imports need.
+    /// Those of them without which it is refused.
     #[must_use]
     pub fn grants_needed(&self) -> Vec<String> {
-        self.imports.iter().filter_map(|import| grant_for(import)).map(str::to_owned).collect()
+        self.grant_file().into_iter().filter(|line| !line.starts_with('#')).collect()
+    }
+
+    /// The lines of a grant file for it: what its imports need and what they make possible, with comments.
+    #[must_use]
+    pub fn grant_file(&self) -> Vec<String> {
+        grant_lines(&self.imports, &self.digest)
     }
 }
 

@@ -18,12 +18,13 @@ use thiserror::Error;
 
 use super::{
     CallError, IdManager, Kind, Plugin, PluginLimits, PluginStatus, Provider, Runtime,
+    admission::Admission,
     health::{BACKING_OFF, QUARANTINED},
     pool::Counters,
     serving::Use,
     source::{Refusal, Source, Stamp, components},
 };
-use crate::config::Limits;
+use crate::config::{Limits, PluginsConfig};
 
 /// How long files must have looked the same before they are read: a copy in progress grows more often than that.
 pub(super) const SETTLED: Duration = Duration::from_millis(200);
@@ -38,6 +39,7 @@ pub struct PluginDirectory {
 struct Inner {
     path: PathBuf,
     runtime: Runtime,
+    admission: Admission,
     limits: Limits,
     slots: Mutex<BTreeMap<String, Slot>>,
     /// Held while a plugin is opened or changed, so that nobody opens the build that is just being replaced.
@@ -154,14 +156,15 @@ enum SwapError {
 
 impl PluginDirectory {
     /// Reads every `NAME.wasm` of a directory with the grants in the `NAME.toml` beside it.
-    pub fn read(runtime: Runtime, path: &Path, limits: Limits) -> io::Result<Self> {
+    pub fn read(runtime: Runtime, config: &PluginsConfig) -> io::Result<Self> {
+        let (path, limits, admission) = (config.directory.clone(), config.limits, Admission::new(config));
         let mut slots = BTreeMap::new();
-        for (name, file) in components(path)? {
+        for (name, file) in components(&path)? {
             let mut slot = Slot::new(file);
             let stamp = Stamp::of(&slot.file);
             let source = Source::read(&slot.file);
             slot.read = stamp.map(|stamp| (stamp, source.as_ref().ok().map(Source::digest)));
-            match source.and_then(|source| runtime.link(&source, limits, slot.counters.clone())) {
+            match source.and_then(|source| runtime.link(&source, &admission, limits, slot.counters.clone())) {
                 Ok(plugin) => slot.plugin = Some(plugin),
                 Err(why) => {
                     tracing::warn!(plugin = name, "not used: {why}");
@@ -171,7 +174,7 @@ impl PluginDirectory {
             slots.insert(name, slot);
         }
         let (slots, changing) = (Mutex::new(slots), tokio::sync::Mutex::default());
-        Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), runtime, limits, slots, changing }) })
+        Ok(Self { inner: Arc::new(Inner { path, runtime, admission, limits, slots, changing }) })
     }
 
     /// Where it is.
@@ -353,7 +356,7 @@ impl PluginDirectory {
             slots.get(name).map(|slot| (slot.counters.clone(), slot.uses())).unwrap_or_default()
         };
         let inner = self.inner.clone();
-        let linking = move || inner.runtime.link(&source, inner.limits, counters);
+        let linking = move || inner.runtime.link(&source, &inner.admission, inner.limits, counters);
         let plugin = tokio::task::spawn_blocking(linking).await??;
         let mut successors = Vec::new();
         for usage in &uses {

@@ -3,6 +3,7 @@
 //! The session service calls it; it calls the capabilities. It knows nothing of protocols, and of sessions only the
 //! words of the contract that it carries over the boundary.
 
+mod admission;
 mod cache;
 mod component;
 mod directory;
@@ -23,6 +24,7 @@ mod source;
 mod status;
 mod watch;
 
+pub use admission::NotAdmitted;
 pub use component::{Description, Kind, LoadError, LoadFailure};
 pub use directory::{FindError, PluginDirectory};
 pub use error::{PluginError, PluginFailure};

@@ -217,7 +217,7 @@ impl Plugin {
         GuestSetup {
             plugin: self.name().into(),
             own_bucket: format!("store:{store}/{}", self.name()).into(),
-            granted_buckets: self.grants.kv.clone().into(),
+            grants: self.grants.clone(),
             settings: Arc::new(all),
             limits: self.code.limits,
             log_budget: self.log_budget.clone(),

@@ -10,6 +10,7 @@ use wasmtime::Engine;
 
 use super::{
     Description, LoadError, LoadFailure, Plugin,
+    admission::Admission,
     cache::CodeCache,
     component, engine,
     pool::Counters,
@@ -37,9 +38,12 @@ impl Runtime {
         Ok(Self { engine: engine::engine()?, cache, clock, kv })
     }
 
-    /// Reads one component and links it to what it is granted; nothing of it runs yet.
+    /// Reads one component and links it to what it is granted; nothing of it runs yet. Who built it is not asked.
     pub fn load(&self, file: &Path, grants: Grants, limits: Limits) -> Result<Plugin, LoadError> {
-        self.link_component(file, &read(file)?, grants, limits, Arc::default())
+        let component = read(file)?;
+        let admitted = Admission::default().admit(&component, None, &grants);
+        admitted.map_err(|why| LoadError { file: file.to_owned(), why: why.into() })?;
+        self.link_component(file, &component, grants, limits, Arc::default())
     }
 
     /// What a file says of itself, without grants and without running anything of it.
@@ -47,10 +51,18 @@ impl Runtime {
         Ok(component::recognise(&self.engine, self.cache.as_ref(), file, &read(file)?)?.description)
     }
 
-    /// Links what was read to what it is granted, to be called only while it does not keep failing; nothing of it runs
-    /// yet. `counters` go on where they are.
-    pub(super) fn link(&self, source: &Source, limits: Limits, counters: Arc<Counters>) -> Result<Plugin, Refusal> {
+    /// Links what was read to what it is granted, if it is admitted, to be called only while it does not keep failing;
+    /// nothing of it runs yet. `counters` go on where they are.
+    pub(super) fn link(
+        &self,
+        source: &Source,
+        admission: &Admission,
+        limits: Limits,
+        counters: Arc<Counters>,
+    ) -> Result<Plugin, Refusal> {
         let grants = source.grants(limits)?;
+        let admitted = admission.admit(&source.component, source.signatures.as_deref(), &grants);
+        admitted.map_err(|why| LoadError { file: source.file.clone(), why: why.into() })?;
         let plugin = self.link_component(&source.file, &source.component, grants, limits, counters)?;
         Ok(plugin.supervised())
     }

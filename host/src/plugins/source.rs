@@ -1,4 +1,4 @@
-//! A plugin's two files, read once: what is checked, compiled and remembered is the same bytes.
+//! A plugin's files, read once: what is checked, compiled and remembered is the same bytes.
 
 use std::{
     fs, io,
@@ -11,9 +11,12 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::{LoadError, LoadFailure};
-use crate::config::{ConfigError, Grants, Limits};
+use crate::{
+    config::{ConfigError, Grants, Limits},
+    signature,
+};
 
-/// The content of `NAME.wasm` and of `NAME.toml` beside it.
+/// The content of `NAME.wasm`, and of `NAME.toml` and `NAME.wasm.sig` beside it.
 pub(super) struct Source {
     /// The component's file.
     pub(super) file: PathBuf,
@@ -21,6 +24,8 @@ pub(super) struct Source {
     pub(super) component: Vec<u8>,
     /// What it is granted, as it is written; `None` where there is no such file.
     grants: Option<Vec<u8>>,
+    /// Its signatures, as they are written; `None` where there is no such file.
+    pub(super) signatures: Option<Vec<u8>>,
 }
 
 /// Why files are not used as a plugin.
@@ -35,17 +40,13 @@ pub(super) enum Refusal {
 }
 
 impl Source {
-    /// Reads both files.
+    /// Reads all files.
     pub(super) fn read(file: &Path) -> Result<Self, Refusal> {
         let component =
             fs::read(file).map_err(|error| LoadError { file: file.to_owned(), why: LoadFailure::Read(error) })?;
-        let beside = file.with_extension("toml");
-        let grants = match fs::read(&beside) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(reason) => return Err(ConfigError::Unreadable { file: beside, reason }.into()),
-        };
-        Ok(Self { file: file.to_owned(), component, grants })
+        let grants = read_if_there(file.with_extension("toml"))?;
+        let signatures = read_if_there(signature::file_beside(file))?;
+        Ok(Self { file: file.to_owned(), component, grants, signatures })
     }
 
     /// What the operator grants, in the host's limits where the file names none.
@@ -54,20 +55,31 @@ impl Source {
         Ok(Grants::in_file(&self.file.with_extension("toml"), text, limits)?)
     }
 
-    /// Stands for the content of both files.
+    /// Stands for the content of all files.
     pub(super) fn digest(&self) -> [u8; 32] {
         let mut hasher = Sha256::new();
         hasher.update(Sha256::digest(&self.component));
-        hasher.update(self.grants.as_deref().map_or([0; 32], |text| Sha256::digest(text).into()));
+        for beside in [&self.grants, &self.signatures] {
+            hasher.update(beside.as_deref().map_or([0; 32], |text| Sha256::digest(text).into()));
+        }
         hasher.finalize().into()
     }
 }
 
-/// What can be seen of both files without reading them. Files that changed look different, though not the reverse.
+fn read_if_there(file: PathBuf) -> Result<Option<Vec<u8>>, ConfigError> {
+    match fs::read(&file) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(reason) => Err(ConfigError::Unreadable { file, reason }),
+    }
+}
+
+/// What can be seen of the files without reading them. Files that changed look different, though not the reverse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     component: Look,
     grants: Option<Look>,
+    signatures: Option<Look>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +93,8 @@ struct Look {
 impl Stamp {
     /// Looks at a plugin's files; `None` if the component is not there.
     pub(super) fn of(file: &Path) -> Option<Self> {
-        Some(Self { component: look(file)?, grants: look(&file.with_extension("toml")) })
+        let signatures = look(&signature::file_beside(file));
+        Some(Self { component: look(file)?, grants: look(&file.with_extension("toml")), signatures })
     }
 }
 

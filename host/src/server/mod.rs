@@ -55,7 +55,7 @@ impl Server {
         let runtime = Runtime::new(clock.clone(), kv.clone(), Some(data_dir.code_cache()))
             .map_err(|error| ServerError::Runtime(format!("{error:#}")))?;
         let directory = &config.plugins.directory;
-        let plugins = PluginDirectory::read(runtime, directory, config.plugins.limits)
+        let plugins = PluginDirectory::read(runtime, &config.plugins)
             .map_err(|source| ServerError::PluginDirectory { directory: directory.clone(), source })?;
         for plugin in plugins.status().iter().filter(|plugin| plugin.refused.is_none()) {
             tracing::info!(plugin = plugin.name, kind = plugin.kind, digest = plugin.digest, "loaded");

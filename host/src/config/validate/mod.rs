@@ -16,6 +16,7 @@ use super::{
     model::{Config, Limits, LogConfig, LogFormat, PluginsConfig},
     problem::ConfigError,
 };
+use crate::signature::{KeyError, PublicKey};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -81,8 +82,22 @@ fn plugins(file: &PluginsSection, overrides: &Overrides, findings: &mut Findings
             default.poll_interval,
             100 * MILLISECOND..=HOUR,
         ),
+        require_digest: file.require_digest.unwrap_or(default.require_digest),
+        trusted_keys: trusted_keys(file.trusted_keys.as_deref().unwrap_or_default(), findings),
         limits: limits(&["plugins", "limits"], &file.limits, default.limits, findings),
     }
+}
+
+fn trusted_keys(written: &[String], findings: &mut Findings<'_>) -> Vec<PublicKey> {
+    let mut keys = Vec::new();
+    for text in written {
+        match text.parse() {
+            Ok(key) => keys.push(key),
+            // It may be the secret half of a key.
+            Err(error) => findings.report_unseen(&["plugins", "trusted_keys"], KeyError::to_string(&error)),
+        }
+    }
+    keys
 }
 
 /// Limits; those that are not written are `default`'s.
