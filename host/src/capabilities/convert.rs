@@ -80,6 +80,20 @@ pub(crate) fn item(table: &mut ResourceTable, item: types::Item) -> Result<Item,
     })
 }
 
+/// An item on its way into a component, which will own the payload handle.
+pub(crate) fn guest_item(
+    table: &mut ResourceTable,
+    item: Item,
+) -> Result<types::Item, wasmtime::component::ResourceTableError> {
+    Ok(types::Item {
+        data: guest_data(table, item.data)?,
+        version: item.version,
+        created: item.created.0,
+        expires: item.expires.map(|moment| moment.0),
+        uninitialized: item.uninitialized,
+    })
+}
+
 /// A page of a listing on its way out of a component.
 pub(crate) fn page(page: types::SessionPage) -> Result<SessionPage, Nonsense> {
     let sessions = page.sessions.into_iter().map(summary).collect::<Result<_, _>>()?;

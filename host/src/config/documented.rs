@@ -104,6 +104,7 @@ fn every_configuration_key_is_documented_and_every_documented_key_exists() {
         ("state_server.applications", "\"NAME\""),
         ("stores.NAME.settings", "NAME"),
         ("stores.NAME.id_settings", "NAME"),
+        ("stores.NAME.plugin_settings", "PLUGIN.NAME"),
     ]);
     let exist = keys("", fields::<ConfigFile>(), &sections, &maps);
     let documented = documented("Every configuration key").into_iter().map(|(key, _)| key).collect();

@@ -99,8 +99,13 @@ pub(super) struct StoreSection {
     pub(super) absolute_timeout: Option<WrittenDuration>,
     pub(super) max_payload: Option<WrittenSize>,
     pub(super) sweep_interval: Option<WrittenDuration>,
+    pub(super) events: Option<Vec<String>>,
+    pub(super) event_attempts: Option<WrittenCount>,
+    pub(super) event_retry: Option<WrittenDuration>,
+    pub(super) event_queue: Option<WrittenSize>,
     pub(super) settings: WrittenSettings,
     pub(super) id_settings: WrittenSettings,
+    pub(super) plugin_settings: BTreeMap<String, WrittenSettings>,
 }
 
 /// `NAME.toml` beside `NAME.wasm`

@@ -204,10 +204,20 @@ pub struct StoreConfig {
     pub max_payload: usize,
     /// Time between two looks for expired sessions.
     pub sweep_interval: Duration,
+    /// The plugins that hear of sessions that begin and end.
+    pub events: Vec<String>,
+    /// How often the delivery of an event to one of them is tried.
+    pub event_attempts: usize,
+    /// The pause before the second attempt; it doubles from one attempt to the next.
+    pub event_retry: Duration,
+    /// The most that may wait for one of them, bytes.
+    pub event_queue: usize,
     /// Settings for the provider.
     pub settings: BTreeMap<String, String>,
     /// Settings for the ID generator.
     pub id_settings: BTreeMap<String, String>,
+    /// Settings for the other plugins of the store, by plugin.
+    pub plugin_settings: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Default for StoreConfig {
@@ -220,8 +230,13 @@ impl Default for StoreConfig {
             absolute_timeout: None,
             max_payload: 20 << 20,
             sweep_interval: Duration::from_secs(10),
+            events: Vec::new(),
+            event_attempts: 10,
+            event_retry: Duration::from_secs(1),
+            event_queue: 64 << 20,
             settings: BTreeMap::new(),
             id_settings: BTreeMap::new(),
+            plugin_settings: BTreeMap::new(),
         }
     }
 }
@@ -237,8 +252,13 @@ impl fmt::Debug for StoreConfig {
             absolute_timeout,
             max_payload,
             sweep_interval,
+            events,
+            event_attempts,
+            event_retry,
+            event_queue,
             settings,
             id_settings,
+            plugin_settings,
         } = self;
         formatter
             .debug_struct("StoreConfig")
@@ -249,8 +269,16 @@ impl fmt::Debug for StoreConfig {
             .field("absolute_timeout", absolute_timeout)
             .field("max_payload", max_payload)
             .field("sweep_interval", sweep_interval)
+            .field("events", events)
+            .field("event_attempts", event_attempts)
+            .field("event_retry", event_retry)
+            .field("event_queue", event_queue)
             .field("settings", &Hidden(settings))
             .field("id_settings", &Hidden(id_settings))
+            .field(
+                "plugin_settings",
+                &plugin_settings.iter().map(|(plugin, settings)| (plugin, Hidden(settings))).collect::<Vec<_>>(),
+            )
             .finish()
     }
 }

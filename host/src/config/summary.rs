@@ -89,8 +89,16 @@ fn store(name: &str, store: &StoreConfig, out: &mut fmt::Formatter<'_>) -> fmt::
     }
     writeln!(out, "max_payload = \"{}\"", size::format(store.max_payload))?;
     writeln!(out, "sweep_interval = {}", time(store.sweep_interval))?;
+    let events: Vec<String> = store.events.iter().map(|plugin| quoted(plugin)).collect();
+    writeln!(out, "events = [{}]", events.join(", "))?;
+    writeln!(out, "event_attempts = {}", store.event_attempts)?;
+    writeln!(out, "event_retry = {}", time(store.event_retry))?;
+    writeln!(out, "event_queue = \"{}\"", size::format(store.event_queue))?;
     settings(&format!("stores.{}.settings", quoted_key(name)), &store.settings, out)?;
-    settings(&format!("stores.{}.id_settings", quoted_key(name)), &store.id_settings, out)
+    settings(&format!("stores.{}.id_settings", quoted_key(name)), &store.id_settings, out)?;
+    store.plugin_settings.iter().try_for_each(|(plugin, written)| {
+        settings(&format!("stores.{}.plugin_settings.{}", quoted_key(name), quoted_key(plugin)), written, out)
+    })
 }
 
 fn settings(table: &str, settings: &BTreeMap<String, String>, out: &mut fmt::Formatter<'_>) -> fmt::Result {

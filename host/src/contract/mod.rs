@@ -3,6 +3,7 @@
 //! They mirror `wit/types.wit`; the rules behind them are in `docs/contract.md`. Nothing here does any work: a front
 //! end makes these values, the session service passes them on, and the plugin runtime carries them over the boundary.
 
+mod end_reason;
 mod error;
 mod item;
 mod key;
@@ -10,6 +11,7 @@ mod lock;
 mod outcome;
 mod payload;
 
+pub use end_reason::EndReason;
 pub use error::StoreError;
 pub use item::{Item, SessionData, SessionPage, SessionSummary};
 pub use key::{KeyError, MAX_KEY_BYTES, SessionKey};

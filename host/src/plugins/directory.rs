@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use thiserror::Error;
 
 use super::{
-    CallError, IdManager, Kind, Plugin, PluginLimits, PluginStatus, Provider, Runtime,
+    CallError, EventHandler, IdManager, Kind, Plugin, PluginLimits, PluginStatus, Provider, Runtime,
     admission::Admission,
     health::{BACKING_OFF, QUARANTINED},
     pool::Counters,
@@ -209,6 +209,20 @@ impl PluginDirectory {
         let ids = opened.map_err(|error| FindError::Refuses { plugin: plugin.to_owned(), error })?;
         self.register(plugin, &ids.usage());
         Ok(ids)
+    }
+
+    /// Opens an event handler for a store, which follows the plugin through all changes. `settings` are the store's own.
+    pub async fn event_handler(
+        &self,
+        plugin: &str,
+        store: &str,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<EventHandler, FindError> {
+        let _one_at_a_time = self.inner.changing.lock().await;
+        let opened = self.find(plugin, Kind::SessionEvents)?.event_handler(store, settings).await;
+        let handler = opened.map_err(|error| FindError::Refuses { plugin: plugin.to_owned(), error })?;
+        self.register(plugin, &handler.usage());
+        Ok(handler)
     }
 
     /// The build of this name that serves, if it is of this kind.

@@ -16,8 +16,8 @@ use wasmtime::{
 };
 
 use super::{
-    CallError, Description, IdManager, Kind, LoadError, LoadFailure, PluginLimits, PluginStatus, Provider,
-    component::Recognised, instance::InstanceState, pool::Counters,
+    CallError, Description, EventHandler, IdManager, Kind, LoadError, LoadFailure, PluginLimits, PluginStatus,
+    Provider, component::Recognised, instance::InstanceState, pool::Counters,
 };
 use crate::{
     capabilities::{CONTRACT_PACKAGE, CONTRACT_VERSION, GuestSetup, LogBudget, kv::Kv, link},
@@ -198,6 +198,15 @@ impl Plugin {
     /// A generator for a store. One instance is initialized at once, to see that it can be.
     pub async fn id_manager(&self, store: &str, settings: &BTreeMap<String, String>) -> Result<IdManager, CallError> {
         IdManager::open(self, store, settings).await
+    }
+
+    /// An event handler for a store. One instance is initialized at once, to see that it can be.
+    pub async fn event_handler(
+        &self,
+        store: &str,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<EventHandler, CallError> {
+        EventHandler::open(self, store, settings).await
     }
 
     /// A generator that is taken as it is, and whose IDs are passed on as they come, wrong ones too: for the conformance

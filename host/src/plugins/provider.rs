@@ -38,7 +38,7 @@ pub enum CallError {
 /// A key on its way into a component: the two texts are shared until wasmtime copies them into its memory.
 #[derive(ComponentType, Lower, Clone)]
 #[component(record)]
-struct Key {
+pub(super) struct Key {
     application: Arc<str>,
     id: Arc<str>,
 }

@@ -61,7 +61,7 @@ impl Server {
             tracing::info!(plugin = plugin.name, kind = plugin.kind, digest = plugin.digest, "loaded");
         }
         let sinks: Vec<Arc<dyn EventSink>> = if config.log.events { vec![Arc::new(LogSink)] } else { Vec::new() };
-        let service = SessionService::open(&config, plugins.clone(), &clock, &sinks).await?;
+        let service = SessionService::open(&config, plugins.clone(), &clock, kv.clone(), &sinks).await?;
         for store in service.stores() {
             tracing::info!(store = store.name, provider = store.provider, id_generator = store.id_generator, "open");
         }
@@ -101,13 +101,16 @@ impl Server {
         let sweeping = service.clone();
         let stop_sweeping = shutdown.clone();
         background.spawn(async move { sweeping.sweep(stop_sweeping).await });
+        let (delivering, stop_delivering) = (service.clone(), shutdown.clone());
+        background.spawn(async move { delivering.deliver_events(stop_delivering).await });
         background.spawn(plugins.watch(config.plugins.poll_interval, shutdown.clone()));
-        background.spawn(telemetry::publish(service, kv.clone(), metrics, shutdown.clone()));
+        background.spawn(telemetry::publish(service.clone(), kv.clone(), metrics, shutdown.clone()));
         tracing::info!(data = %config.data_dir.display(), "ready");
 
         front_ends.join_all().await;
         shutdown.cancel();
         background.join_all().await;
+        service.keep_events();
         write_snapshot(&data_dir, kv).await
     }
 }

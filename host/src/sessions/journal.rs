@@ -5,9 +5,9 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::events::{EndReason, EventSink};
+use super::events::EventSink;
 use crate::{
-    contract::{Item, SessionKey, StoreError},
+    contract::{EndReason, Item, SessionKey, StoreError},
     plugins::ExpirySink,
 };
 
@@ -62,15 +62,18 @@ impl Journal {
     /// A session was removed by a client. One that nobody ever read never started, and so does not end.
     pub(super) fn removed(&self, key: &SessionKey, item: Option<&Item>) {
         self.removed.fetch_add(1, Ordering::Relaxed);
-        if let Some(item) = item.filter(|item| !item.uninitialized)
-            && let Err(error) = self.ended(key, item, EndReason::Removed)
-        {
-            tracing::warn!(store = self.store, %error, "the end of a removed session could not be reported");
+        if let Some(item) = item.filter(|item| !item.uninitialized) {
+            self.ended(key, item, EndReason::Removed);
         }
     }
 
-    fn ended(&self, key: &SessionKey, item: &Item, reason: EndReason) -> Result<(), StoreError> {
-        self.sinks.iter().try_for_each(|sink| sink.session_ended(&self.store, key, item, reason))
+    /// A session was given another ID.
+    pub(super) fn renamed(&self, old: &SessionKey, new: &SessionKey) {
+        self.sinks.iter().for_each(|sink| sink.session_renamed(old, new));
+    }
+
+    fn ended(&self, key: &SessionKey, item: &Item, reason: EndReason) {
+        self.sinks.iter().for_each(|sink| sink.session_ended(&self.store, key, item, reason));
     }
 }
 
@@ -81,7 +84,9 @@ impl ExpirySink for Journal {
     }
 
     fn item_expired(&self, key: SessionKey, item: Item) -> Result<(), StoreError> {
-        self.ended(&key, &item, EndReason::Expired)?;
+        // All or none: otherwise those who took it on would hear of it again each time that it is offered.
+        self.sinks.iter().try_for_each(|sink| sink.has_room(&item))?;
+        self.ended(&key, &item, EndReason::Expired);
         self.expired.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

@@ -11,5 +11,5 @@ mod store;
 mod sweeper;
 
 pub use error::SessionError;
-pub use events::{EndReason, EventSink, LogSink};
+pub use events::{EventSink, HandlerStatus, LogSink};
 pub use service::{Created, NewData, OpenError, RotateOutcome, SessionService, StoreStatus, WriteOptions};

@@ -7,11 +7,17 @@ use std::{
 };
 
 use thiserror::Error;
-use tokio::task::JoinSet;
+use tokio::{runtime::Handle, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{SessionError, events::EventSink, store::Store, sweeper};
+use super::{
+    SessionError,
+    events::{self, EventSink, Handler, HandlerStatus},
+    store::Store,
+    sweeper,
+};
 use crate::{
+    capabilities::kv::Kv,
     clock::{Clock, UnixMillis},
     config::{Config, DEFAULT_STORE, StoreConfig},
     contract::{
@@ -80,6 +86,7 @@ struct Inner {
     /// The applications that do not use the default store.
     applications: HashMap<String, Arc<Store>>,
     plugins: PluginDirectory,
+    kv: Kv,
 }
 
 impl SessionService {
@@ -89,14 +96,19 @@ impl SessionService {
         config: &Config,
         plugins: PluginDirectory,
         clock: &Clock,
+        kv: Kv,
         sinks: &[Arc<dyn EventSink>],
     ) -> Result<Self, OpenError> {
         let mut stores = BTreeMap::new();
+        let mut all_handlers = Vec::new();
         for (name, store) in &config.stores {
             let (provider, ids) = open_plugins(name, store, &plugins).await?;
-            let store = Store::new(name, store.clone(), provider, ids, clock.clone(), sinks.to_vec());
+            let handlers = open_handlers(name, store, &plugins, &kv).await?;
+            all_handlers.extend(handlers.clone());
+            let store = Store::new(name, store.clone(), provider, ids, clock.clone(), sinks.to_vec(), handlers);
             stores.insert(name.clone(), Arc::new(store));
         }
+        events::report_orphans(&kv, &all_handlers);
         let find =
             |name: &str| stores.get(name).cloned().ok_or_else(|| OpenError::NoSuchStore { store: name.to_owned() });
         let default = find(DEFAULT_STORE)?;
@@ -105,7 +117,7 @@ impl SessionService {
             .iter()
             .map(|(application, store)| Ok((application.clone(), find(store)?)))
             .collect::<Result<_, OpenError>>()?;
-        Ok(Self { inner: Arc::new(Inner { stores, default, applications, plugins }) })
+        Ok(Self { inner: Arc::new(Inner { stores, default, applications, plugins, kv }) })
     }
 
     /// Sweeps every store at its interval until shutdown.
@@ -115,6 +127,24 @@ impl SessionService {
             sweepers.spawn(sweeper::sweep(store.clone(), shutdown.clone()));
         }
         sweepers.join_all().await;
+    }
+
+    /// Delivers events to the handlers of every store until shutdown.
+    pub async fn deliver_events(&self, shutdown: CancellationToken) {
+        let mut deliveries = JoinSet::new();
+        for handler in self.inner.stores.values().flat_map(|store| store.handlers()) {
+            let (handler, shutdown, runtime) = (handler.clone(), shutdown.clone(), Handle::current());
+            // A thread for each: a handler that computes for as long as it may takes no turn of any request.
+            deliveries.spawn_blocking(move || runtime.block_on(handler.deliver(&shutdown)));
+        }
+        deliveries.join_all().await;
+    }
+
+    /// Puts the events that wait into the built-in store, for the next start. When nobody begins or ends sessions any
+    /// more.
+    pub fn keep_events(&self) {
+        let handlers = self.inner.stores.values().flat_map(|store| store.handlers());
+        handlers.for_each(|handler| handler.save(&self.inner.kv));
     }
 
     /// Makes a new ID with the store's generator and stores a session under it.
@@ -259,6 +289,22 @@ async fn open_plugins(
     Ok((provider, ids))
 }
 
+async fn open_handlers(
+    name: &str,
+    store: &StoreConfig,
+    plugins: &PluginDirectory,
+    kv: &Kv,
+) -> Result<Vec<Arc<Handler>>, OpenError> {
+    let none = BTreeMap::new();
+    let mut opened = Vec::new();
+    for plugin in &store.events {
+        let settings = store.plugin_settings.get(plugin).unwrap_or(&none);
+        let handler = plugins.event_handler(plugin, name, settings).await;
+        opened.push(handler.map_err(|error| OpenError::Plugin { store: name.to_owned(), error })?);
+    }
+    Ok(opened.into_iter().map(|handler| Arc::new(Handler::open(name, store, handler, kv))).collect())
+}
+
 /// Why a store could not be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
@@ -306,4 +352,6 @@ pub struct StoreStatus {
     pub removed: u64,
     /// Requests waiting in line for a lock now.
     pub waiting: usize,
+    /// The plugins that hear of its sessions.
+    pub events: Vec<HandlerStatus>,
 }

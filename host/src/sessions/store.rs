@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     SessionError,
-    events::EventSink,
+    events::{EventSink, Handler},
     journal::{Counts, Journal},
     lines::{Lines, Try},
     service::{Created, NewData, RotateOutcome, StoreStatus, WriteOptions},
@@ -40,6 +40,7 @@ pub(super) struct Store {
     clock: Clock,
     lines: Lines,
     journal: Arc<Journal>,
+    handlers: Vec<Arc<Handler>>,
     operations: AtomicU64,
     failures: AtomicU64,
 }
@@ -51,8 +52,12 @@ impl Store {
         provider: Provider,
         ids: IdManager,
         clock: Clock,
-        sinks: Vec<Arc<dyn EventSink>>,
+        mut sinks: Vec<Arc<dyn EventSink>>,
+        handlers: Vec<Arc<Handler>>,
     ) -> Self {
+        for handler in &handlers {
+            sinks.push(handler.clone());
+        }
         Self {
             name: name.to_owned(),
             config,
@@ -61,6 +66,7 @@ impl Store {
             clock,
             lines: Lines::default(),
             journal: Arc::new(Journal::new(name, sinks)),
+            handlers,
             operations: AtomicU64::new(0),
             failures: AtomicU64::new(0),
         }
@@ -72,6 +78,11 @@ impl Store {
 
     pub(super) fn sweep_interval(&self) -> Duration {
         self.config.sweep_interval
+    }
+
+    /// The plugins that hear of its sessions.
+    pub(super) fn handlers(&self) -> &[Arc<Handler>] {
+        &self.handlers
     }
 
     pub(super) fn status(&self) -> StoreStatus {
@@ -89,6 +100,7 @@ impl Store {
             expired,
             removed,
             waiting: self.lines.waiting(),
+            events: self.handlers.iter().map(|handler| handler.status()).collect(),
         }
     }
 
@@ -266,7 +278,9 @@ impl Store {
             match self.settle(self.provider.rename(key, &new_id, lock_id.map(LockId::get)).await)? {
                 RenameOutcome::Done => {
                     self.lines.wake(key);
-                    return Ok(RotateOutcome::Done(key.with_id(&new_id)?));
+                    let new = key.with_id(&new_id)?;
+                    self.journal.renamed(key, &new);
+                    return Ok(RotateOutcome::Done(new));
                 }
                 RenameOutcome::Missing => return Ok(RotateOutcome::Missing),
                 RenameOutcome::Locked(lock) => return Ok(RotateOutcome::Locked(lock)),

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     capabilities::kv::Kv,
     plugins::PluginStatus,
-    sessions::{SessionService, StoreStatus},
+    sessions::{HandlerStatus, SessionService, StoreStatus},
 };
 
 /// Time between two transfers.
@@ -43,6 +43,7 @@ pub async fn publish(service: SessionService, kv: Kv, exporter: PrometheusHandle
 }
 
 fn store(status: StoreStatus) {
+    status.events.into_iter().for_each(|events| handler(&status.name, events));
     let labels = [("store", status.name)];
     counter!("cloakroom_store_operations_total", &labels).absolute(status.operations);
     counter!("cloakroom_store_failures_total", &labels).absolute(status.failures);
@@ -51,6 +52,15 @@ fn store(status: StoreStatus) {
     counter!("cloakroom_sessions_expired_total", &labels).absolute(status.expired);
     counter!("cloakroom_sessions_removed_total", &labels).absolute(status.removed);
     gauge!("cloakroom_lock_waiters", &labels).set(approximate(status.waiting as u64));
+}
+
+fn handler(store: &str, status: HandlerStatus) {
+    let labels = [("store", store.to_owned()), ("handler", status.plugin)];
+    counter!("cloakroom_events_delivered_total", &labels).absolute(status.delivered);
+    counter!("cloakroom_events_retried_total", &labels).absolute(status.retried);
+    counter!("cloakroom_events_dead_total", &labels).absolute(status.dead);
+    gauge!("cloakroom_events_queued", &labels).set(approximate(status.queued as u64));
+    gauge!("cloakroom_events_queued_bytes", &labels).set(approximate(status.queued_bytes as u64));
 }
 
 fn plugin(status: PluginStatus) {

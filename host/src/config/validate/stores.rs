@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{GIB, HOUR, MILLISECOND, SECOND, YEAR};
+use super::{GIB, HOUR, KIB, MILLISECOND, SECOND, YEAR};
 use crate::config::{
     file::StoreSection,
     findings::Findings,
     model::{Config, DEFAULT_STORE, StoreConfig},
+    secret::WrittenSettings,
     values::WrittenDuration,
 };
 
@@ -30,6 +31,9 @@ pub(super) fn stores(
 fn store(name: &str, file: &StoreSection, findings: &mut Findings<'_>) -> StoreConfig {
     let at = |key| ["stores", name, key];
     let default = StoreConfig::default();
+    let events = events(&at("events"), file.events.as_ref(), findings);
+    let used: Vec<&String> = events.iter().collect();
+    let plugin_settings = plugin_settings(&at("plugin_settings"), &file.plugin_settings, &used, findings);
     StoreConfig {
         provider: findings.plugin_name(&at("provider"), file.provider.as_ref(), &default.provider),
         id_generator: findings.plugin_name(&at("id_generator"), file.id_generator.as_ref(), &default.id_generator),
@@ -45,9 +49,45 @@ fn store(name: &str, file: &StoreSection, findings: &mut Findings<'_>) -> StoreC
             default.sweep_interval,
             10 * MILLISECOND..=HOUR,
         ),
+        events,
+        event_attempts: findings.count(&at("event_attempts"), file.event_attempts, default.event_attempts, 1..=1000),
+        event_retry: findings.duration(&at("event_retry"), file.event_retry, default.event_retry, MILLISECOND..=HOUR),
+        event_queue: findings.size(&at("event_queue"), file.event_queue, default.event_queue, KIB..=64 * GIB),
         settings: findings.settings(&at("settings"), &file.settings),
         id_settings: findings.settings(&at("id_settings"), &file.id_settings),
+        plugin_settings,
     }
+}
+
+/// Event handlers: each name once.
+fn events(path: &[&str], written: Option<&Vec<String>>, findings: &mut Findings<'_>) -> Vec<String> {
+    let mut events = Vec::new();
+    for plugin in written.into_iter().flatten() {
+        let plugin = findings.plugin_name(path, Some(plugin), "");
+        if events.contains(&plugin) {
+            findings.report(path, format!("`{plugin}` is named twice; a handler hears of each session once"));
+        }
+        events.push(plugin);
+    }
+    events
+}
+
+/// Settings by plugin, for plugins that the store uses.
+fn plugin_settings(
+    path: &[&str],
+    written: &BTreeMap<String, WrittenSettings>,
+    used: &[&String],
+    findings: &mut Findings<'_>,
+) -> BTreeMap<String, BTreeMap<String, String>> {
+    let mut settings = BTreeMap::new();
+    for (plugin, written) in written {
+        let path = [path, &[plugin.as_str()]].concat();
+        if !used.contains(&plugin) {
+            findings.report(&path, format!("this store does not use `{plugin}`; name it in `events`"));
+        }
+        settings.insert(plugin.clone(), findings.settings(&path, written));
+    }
+    settings
 }
 
 /// Idle timeouts are whole seconds in the contract.

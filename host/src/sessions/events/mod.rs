@@ -1,36 +1,33 @@
-//! The beginnings and ends of sessions, and who hears of them.
+//! The beginnings and ends of sessions, and who hears of them: the log, and the plugins that a store names.
+//!
+//! `handler` is a plugin with what waits for it (`backlog`), which `saved` carries over a planned stop.
 
-use std::fmt;
+mod backlog;
+mod handler;
+mod saved;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::contract::{Item, SessionKey, StoreError};
-
-/// Why a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EndReason {
-    /// Its time ran out.
-    Expired,
-    /// It was removed, as by a logout.
-    Removed,
-}
-
-impl fmt::Display for EndReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Expired => "expired",
-            Self::Removed => "removed",
-        })
-    }
-}
+pub use self::handler::HandlerStatus;
+pub(super) use self::handler::{Handler, report_orphans};
+use crate::contract::{EndReason, Item, SessionKey, StoreError};
 
 /// Somebody who wants to hear of sessions.
 pub trait EventSink: Send + Sync {
     /// A session was stored for the first time. \[Session_Start\]
     fn session_started(&self, store: &str, key: &SessionKey);
 
-    /// A session ended; what it held last. \[Session_End\] On an error an expired session is reported again later.
-    fn session_ended(&self, store: &str, key: &SessionKey, item: &Item, reason: EndReason) -> Result<(), StoreError>;
+    /// Whether the end of a session that holds this can be taken on now. It is asked of an expired session before
+    /// anybody is told of its end; on an error it is offered again later.
+    fn has_room(&self, _item: &Item) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// A session ended; what it held last. \[Session_End\]
+    fn session_ended(&self, store: &str, key: &SessionKey, item: &Item, reason: EndReason);
+
+    /// A session has another ID from now on.
+    fn session_renamed(&self, _old: &SessionKey, _new: &SessionKey) {}
 }
 
 /// Writes each event into the log.
@@ -42,7 +39,7 @@ impl EventSink for LogSink {
         tracing::info!(store, application = key.application(), session = %fingerprint(key), "Session_Start");
     }
 
-    fn session_ended(&self, store: &str, key: &SessionKey, item: &Item, reason: EndReason) -> Result<(), StoreError> {
+    fn session_ended(&self, store: &str, key: &SessionKey, item: &Item, reason: EndReason) {
         tracing::info!(
             store,
             application = key.application(),
@@ -52,7 +49,6 @@ impl EventSink for LogSink {
             bytes = item.data.payload.len(),
             "Session_End"
         );
-        Ok(())
     }
 }
 
