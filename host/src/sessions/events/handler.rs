@@ -12,7 +12,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::{sync::Notify, time::sleep_until};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
@@ -47,7 +47,7 @@ pub(in crate::sessions) struct Handler {
 }
 
 /// What is known of an event handler of a store.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct HandlerStatus {
     /// The plugin.
     pub plugin: String,
