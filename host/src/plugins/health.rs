@@ -92,12 +92,18 @@ impl Health {
     }
 
     /// Asks whether to make a call. What becomes of it is to be told to what this returns.
+    #[inline]
     pub(super) fn admit(&self) -> Result<Admission<'_>, PluginError> {
-        let admitted = |as_what| Ok(Admission { health: self, as_what });
         // A call that is just failing on another thread may be missed: it would not have stopped this one either.
-        if !self.is_failing.load(Ordering::Relaxed) {
-            return admitted(As::Sound);
+        if self.is_failing.load(Ordering::Relaxed) {
+            return self.admit_to_failing();
         }
+        Ok(Admission { health: self, as_what: As::Sound })
+    }
+
+    #[cold]
+    fn admit_to_failing(&self) -> Result<Admission<'_>, PluginError> {
+        let admitted = |as_what| Ok(Admission { health: self, as_what });
         let mut state = self.state.lock();
         let State { failures, last, pause } = &mut *state;
         let Some(pause) = pause else { return admitted(As::Failing) };
@@ -224,7 +230,15 @@ enum As {
 
 impl Admission<'_> {
     /// Tells what became of the call.
-    pub(super) fn settle(mut self, error: Option<&CallError>) {
+    #[inline]
+    pub(super) fn settle(self, error: Option<&CallError>) {
+        if error.is_some() || self.as_what != As::Sound {
+            self.settle_seldom(error);
+        }
+    }
+
+    #[cold]
+    fn settle_seldom(mut self, error: Option<&CallError>) {
         let as_what = mem::replace(&mut self.as_what, As::Sound);
         match error {
             Some(CallError::Plugin(error)) if error.failure.was_called() => self.health.failed(as_what, &error.failure),
