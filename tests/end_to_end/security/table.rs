@@ -56,7 +56,7 @@ const ROWS: &[(&str, Becomes)] = &[
     ("wait-for-ever", Ends("1s")),
     ("take-all-memory", Ends("bytes of memory")),
     ("recurse-for-ever", Ends("trapped")),
-    ("hoard-handles", Ends("trapped")),
+    ("hoard-handles", Ends("limit `handles`")),
     ("flood-the-log", Logs("were dropped")),
     ("ask-for-too-many-random-numbers", Ends("trapped")),
 ];
