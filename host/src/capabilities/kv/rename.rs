@@ -15,10 +15,11 @@ use super::{
 };
 use crate::clock::UnixMillis;
 
-/// A key that is kept free for an entry. Dropped, it is free for all again.
+/// A key that is kept free for an entry. Dropped before it is filled, it is free for all again.
 struct Reservation<'a> {
     parts: &'a Parts,
     key: Arc<str>,
+    filled: bool,
 }
 
 impl Bucket {
@@ -46,14 +47,14 @@ impl Parts {
             match self.entries.entry(key.clone()) {
                 MapEntry::Vacant(vacant) => {
                     vacant.insert(Slot::Reserved);
-                    return Ok(Reservation { parts: self, key });
+                    return Ok(Reservation { parts: self, key, filled: false });
                 }
                 MapEntry::Occupied(mut occupied) => match occupied.get() {
                     Slot::Entry(stored) if stored.is_live(now) => return Err(PutError::Conflict),
                     Slot::Entry(_) => {
                         let slot = occupied.insert(Slot::Reserved);
                         self.set_aside(&key, slot);
-                        return Ok(Reservation { parts: self, key });
+                        return Ok(Reservation { parts: self, key, filled: false });
                     }
                     Slot::Reserved => {}
                 },
@@ -87,7 +88,9 @@ impl Parts {
 }
 
 impl Reservation<'_> {
-    fn fill(self, stored: Stored) {
+    fn fill(mut self, stored: Stored) {
+        // From here on the key may be reserved by somebody else, as soon as the entry has been renamed away.
+        self.filled = true;
         if let Some(mut slot) = self.parts.entries.get_mut(&self.key) {
             *slot = Slot::Entry(stored);
         }
@@ -96,6 +99,8 @@ impl Reservation<'_> {
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        self.parts.entries.remove_if(&self.key, |_, slot| matches!(slot, Slot::Reserved));
+        if !self.filled {
+            self.parts.entries.remove_if(&self.key, |_, slot| matches!(slot, Slot::Reserved));
+        }
     }
 }
