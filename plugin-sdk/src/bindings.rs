@@ -15,7 +15,13 @@ pub mod host {
         path: "../wit",
         inline: "
             package cloakroom:plugin-sdk;
-            world imports { include cloakroom:session/host@0.1.0; }
+            world imports {
+                include cloakroom:session/host@0.1.0;
+                import cloakroom:session/provider@0.1.0;
+                import cloakroom:session/session-index@0.1.0;
+                import cloakroom:session/session-scan@0.1.0;
+                import cloakroom:session/session-rename@0.1.0;
+            }
         ",
         world: "cloakroom:plugin-sdk/imports",
         generate_all,
@@ -60,6 +66,11 @@ export!(
     session_rename,
     "cloakroom:plugin-sdk/export-session-rename",
     "package cloakroom:plugin-sdk; world export-session-rename { export cloakroom:session/session-rename@0.1.0; }"
+);
+export!(
+    expiry_filter,
+    "cloakroom:plugin-sdk/export-expiry-filter",
+    "package cloakroom:plugin-sdk; world export-expiry-filter { export cloakroom:session/expiry-filter@0.1.0; }"
 );
 export!(
     state_transfer,

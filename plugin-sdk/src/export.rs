@@ -12,6 +12,17 @@ macro_rules! export_provider {
     };
 }
 
+/// Makes a component of a [`Middleware`](crate::Middleware): `export_middleware!(MyWrapper);`.
+///
+/// Of the optional operations those are named behind it that it passes on, if the provider that it wraps has them:
+/// `export_middleware!(MyWrapper, SessionIndex, SessionScan, SessionRename);`.
+#[macro_export]
+macro_rules! export_middleware {
+    ($middleware:ty $(, $optional:ident)* $(,)?) => {
+        $crate::__export!($crate::middleware::Wrapping<$middleware>: Provider ExpiryFilter $($optional)*);
+    };
+}
+
 /// Makes a component of an [`IdManager`](crate::IdManager): `export_id_manager!(MyGenerator);`.
 #[macro_export]
 macro_rules! export_id_manager {
@@ -85,6 +96,9 @@ macro_rules! __export_interface {
     };
     (SessionRename $instance:ident) => {
         $crate::bindings::session_rename::export!($instance with_types_in $crate::bindings::session_rename);
+    };
+    (ExpiryFilter $instance:ident) => {
+        $crate::bindings::expiry_filter::export!($instance with_types_in $crate::bindings::expiry_filter);
     };
     (StateTransfer $instance:ident) => {
         $crate::bindings::state_transfer::export!($instance with_types_in $crate::bindings::state_transfer);

@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 
 use crate::{
-    Condition, Error, GetExclusiveOutcome, GetOutcome, IdContext, IdManager, IdManagerInfo, Item, LockId,
+    Condition, Error, ExpiryFilter, GetExclusiveOutcome, GetOutcome, IdContext, IdManager, IdManagerInfo, Item, LockId,
     PartitionResolver, Provider, ReleaseOutcome, RemoveOutcome, RenameOutcome, ResetOutcome, SessionData,
     SessionEvents, SessionIndex, SessionKey, SessionPage, SessionRename, SessionScan, SetOutcome, Settings,
     StateTransfer,
     bindings::{
-        id_manager::exports::cloakroom::session::id_manager,
+        expiry_filter::exports::cloakroom::session::expiry_filter, id_manager::exports::cloakroom::session::id_manager,
         partition_resolver::exports::cloakroom::session::partition_resolver,
         provider::exports::cloakroom::session::provider, session_events::exports::cloakroom::session::session_events,
         session_index::exports::cloakroom::session::session_index,
@@ -95,6 +95,12 @@ impl<I: Instance<Plugin: Provider>> provider::Guest for I {
 
     fn sweep(limit: u32) -> Result<bool, Error> {
         I::call(|provider| provider.sweep(limit))
+    }
+}
+
+impl<I: Instance<Plugin: ExpiryFilter>> expiry_filter::Guest for I {
+    fn restore(key: SessionKey, item: Item) -> Result<Item, Error> {
+        I::call(|provider| provider.restore(&key, item))
     }
 }
 

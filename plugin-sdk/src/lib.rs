@@ -3,6 +3,7 @@
 //! | you make | implement | then say |
 //! |---|---|---|
 //! | a session store | [`Provider`] | [`export_provider!`] |
+//! | a store around another store | [`Middleware`] | [`export_middleware!`] |
 //! | a generator of session IDs | [`IdManager`] | [`export_id_manager!`] |
 //! | a handler of `Session_Start` and `Session_End` | [`SessionEvents`] | [`export_session_events!`] |
 //! | a resolver of partitions | [`PartitionResolver`] | [`export_partition_resolver!`] |
@@ -59,6 +60,7 @@ pub mod instance;
 mod key;
 pub mod lock;
 pub mod log;
+pub mod middleware;
 mod partition_resolver;
 mod payload;
 mod provider;
@@ -76,7 +78,8 @@ pub use bindings::host::cloakroom::session::{
     },
 };
 pub use id_manager::{IdContext, IdForm, IdManager, IdManagerInfo};
+pub use middleware::Middleware;
 pub use partition_resolver::PartitionResolver;
-pub use provider::{Instancing, Provider, SessionIndex, SessionRename, SessionScan, StateTransfer};
+pub use provider::{ExpiryFilter, Instancing, Provider, SessionIndex, SessionRename, SessionScan, StateTransfer};
 pub use session_events::{EndReason, SessionEvents};
 pub use settings::Settings;

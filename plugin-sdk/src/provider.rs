@@ -2,8 +2,8 @@
 
 pub use crate::bindings::provider::exports::cloakroom::session::provider::Instancing;
 use crate::{
-    Condition, Error, GetExclusiveOutcome, GetOutcome, LockId, Payload, ReleaseOutcome, RemoveOutcome, RenameOutcome,
-    ResetOutcome, SessionData, SessionKey, SessionPage, SetOutcome, Settings,
+    Condition, Error, GetExclusiveOutcome, GetOutcome, Item, LockId, Payload, ReleaseOutcome, RemoveOutcome,
+    RenameOutcome, ResetOutcome, SessionData, SessionKey, SessionPage, SetOutcome, Settings,
 };
 
 /// A session store. \[ASP.NET: SessionStateStoreProviderBase\]
@@ -102,6 +102,13 @@ pub trait SessionRename: Provider {
         new_id: &str,
         lock_id: Option<LockId>,
     ) -> Result<RenameOutcome, Error>;
+}
+
+/// Optional, for a provider that wraps another: what expires behind it, on its way to whoever listens.
+pub trait ExpiryFilter: Provider {
+    /// The session that expired in the wrapped provider as this one would have handed it out. On an error it is not
+    /// reported, and offered again later.
+    fn restore(&self, key: &SessionKey, item: Item) -> Result<Item, Error>;
 }
 
 /// Optional, for sessions that live in the component's memory: handing them to its successor.

@@ -23,6 +23,8 @@ const COMPONENTS: &[(&str, &str, &[&str])] = &[
     ("aspnet-id", "id-manager", &[]),
     ("failing-provider", "provider", &["state-transfer"]),
     ("session-log", "session-events", &[]),
+    ("compress", "provider", &["expiry-filter", "session-index", "session-rename", "session-scan"]),
+    ("encrypt", "provider", &["expiry-filter", "session-index", "session-scan"]),
     ("hash-partitions", "partition-resolver", &[]),
 ];
 
@@ -58,7 +60,8 @@ fn every_kind_of_plugin_is_recognised_by_what_it_exports() -> Result<()> {
         expected.sort_unstable();
         ensure!(told == expected, "{text}");
         ensure!(field(&text, "size") == [format!("{} bytes", fs::metadata(&file)?.len())], "{text}");
-        ensure!(field(&text, "grants") == ["none"], "{text}");
+        let reads_payloads = ["compress", "encrypt"].contains(name);
+        ensure!(field(&text, "grants") == [if reads_payloads { "payload = true" } else { "none" }], "{text}");
     }
     Ok(())
 }
@@ -80,6 +83,7 @@ fn a_host_loads_every_kind_of_plugin() -> Result<()> {
     let plugins = tempfile::tempdir()?;
     for (name, ..) in COMPONENTS {
         fs::copy(component(name)?, plugins.path().join(format!("{name}.wasm")))?;
+        fs::write(plugins.path().join(format!("{name}.toml")), "payload = true\n")?;
     }
     let host = Host::start(&format!("[plugins]\ndirectory = {:?}", plugins.path()))?;
     let answer = Request::new("GET", "/v1/plugins").send(host.http())?.json()?;

@@ -8,6 +8,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView, sockets::WasiSocketsCtxView}
 use super::{
     LogBudget,
     expiry_callback::ExpirySink,
+    inner::InnerProvider,
     kv::Kv,
     network::{NameLookup, Reach},
     wasi,
@@ -36,6 +37,8 @@ pub struct GuestSetup {
     pub clock: Clock,
     /// The built-in store.
     pub kv: Kv,
+    /// The provider behind this one, for a component that wraps another.
+    pub inner: Option<Arc<dyn InnerProvider>>,
 }
 
 /// The state behind the imports of one instance.
@@ -43,6 +46,7 @@ pub struct GuestContext {
     pub(super) setup: GuestSetup,
     pub(super) table: ResourceTable,
     pub(super) expiry: Option<Arc<dyn ExpirySink>>,
+    pub(super) inner_expiry: Option<Arc<dyn ExpirySink>>,
     wasi: WasiCtx,
     reach: Reach,
 }
@@ -56,7 +60,7 @@ impl GuestContext {
         table.set_max_capacity(setup.limits.handles);
         let reach = Reach::new(setup.grants.clone());
         let wasi = wasi::context(&setup, &reach);
-        Self { setup, table, expiry: None, wasi, reach }
+        Self { setup, table, expiry: None, inner_expiry: None, wasi, reach }
     }
 
     /// The handles that the instance holds.
@@ -70,14 +74,17 @@ impl GuestContext {
         NameLookup { reach: &mut self.reach, sockets }
     }
 
-    /// Says who hears of expired sessions during the next call.
-    pub fn report_expired_to(&mut self, sink: Arc<dyn ExpirySink>) {
+    /// Says who hears of expired sessions during the next call: of those that the component reports, and of those that
+    /// a provider behind it does.
+    pub fn report_expired_to(&mut self, sink: Arc<dyn ExpirySink>, behind: Arc<dyn ExpirySink>) {
         self.expiry = Some(sink);
+        self.inner_expiry = Some(behind);
     }
 
     /// Takes back what was meant for one call only, however that call ended.
     pub fn end_call(&mut self) {
         self.expiry = None;
+        self.inner_expiry = None;
     }
 }
 

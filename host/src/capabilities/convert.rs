@@ -94,6 +94,103 @@ pub(crate) fn guest_item(
     })
 }
 
+/// The outcome of get and peek on its way into a component.
+pub(crate) fn guest_get_outcome(
+    table: &mut ResourceTable,
+    outcome: GetOutcome,
+) -> Result<types::GetOutcome, wasmtime::component::ResourceTableError> {
+    Ok(match outcome {
+        GetOutcome::Found(item) => types::GetOutcome::Found(guest_item(table, item)?),
+        GetOutcome::Missing => types::GetOutcome::Missing,
+        GetOutcome::Locked(lock) => types::GetOutcome::Locked(guest_lock(lock)),
+    })
+}
+
+/// The outcome of get-exclusive on its way into a component.
+pub(crate) fn guest_get_exclusive_outcome(
+    table: &mut ResourceTable,
+    outcome: GetExclusiveOutcome,
+) -> Result<types::GetExclusiveOutcome, wasmtime::component::ResourceTableError> {
+    Ok(match outcome {
+        GetExclusiveOutcome::Found(item, lock_id) => types::GetExclusiveOutcome::Found(types::LockedItem {
+            item: guest_item(table, item)?,
+            lock_id: lock_id.get(),
+        }),
+        GetExclusiveOutcome::Missing => types::GetExclusiveOutcome::Missing,
+        GetExclusiveOutcome::Locked(lock) => types::GetExclusiveOutcome::Locked(guest_lock(lock)),
+    })
+}
+
+/// The outcome of set-and-release on its way into a component.
+pub(crate) fn guest_set_outcome(outcome: SetOutcome) -> types::SetOutcome {
+    match outcome {
+        SetOutcome::Done(version) => types::SetOutcome::Done(version),
+        SetOutcome::Locked(lock) => types::SetOutcome::Locked(guest_lock(lock)),
+        SetOutcome::Missing => types::SetOutcome::Missing,
+        SetOutcome::Stale(version) => types::SetOutcome::Stale(version),
+    }
+}
+
+/// The outcome of release-exclusive on its way into a component.
+pub(crate) fn guest_release_outcome(outcome: ReleaseOutcome) -> types::ReleaseOutcome {
+    match outcome {
+        ReleaseOutcome::Done { uninitialized } => types::ReleaseOutcome::Done(uninitialized),
+        ReleaseOutcome::Missing => types::ReleaseOutcome::Missing,
+        ReleaseOutcome::Locked(lock) => types::ReleaseOutcome::Locked(guest_lock(lock)),
+    }
+}
+
+/// The outcome of remove on its way into a component.
+pub(crate) fn guest_remove_outcome(
+    table: &mut ResourceTable,
+    outcome: RemoveOutcome,
+) -> Result<types::RemoveOutcome, wasmtime::component::ResourceTableError> {
+    Ok(match outcome {
+        RemoveOutcome::Done(item) => types::RemoveOutcome::Done(item.map(|item| guest_item(table, item)).transpose()?),
+        RemoveOutcome::Missing => types::RemoveOutcome::Missing,
+        RemoveOutcome::Locked(lock) => types::RemoveOutcome::Locked(guest_lock(lock)),
+    })
+}
+
+/// The outcome of reset-timeout on its way into a component.
+pub(crate) fn guest_reset_outcome(outcome: ResetOutcome) -> types::ResetOutcome {
+    match outcome {
+        ResetOutcome::Done => types::ResetOutcome::Done,
+        ResetOutcome::Missing => types::ResetOutcome::Missing,
+    }
+}
+
+/// The outcome of rename on its way into a component.
+pub(crate) fn guest_rename_outcome(outcome: RenameOutcome) -> types::RenameOutcome {
+    match outcome {
+        RenameOutcome::Done => types::RenameOutcome::Done,
+        RenameOutcome::Missing => types::RenameOutcome::Missing,
+        RenameOutcome::Locked(lock) => types::RenameOutcome::Locked(guest_lock(lock)),
+        RenameOutcome::Taken => types::RenameOutcome::Taken,
+    }
+}
+
+/// A page of a listing on its way into a component.
+pub(crate) fn guest_page(page: SessionPage) -> types::SessionPage {
+    let sessions = page.sessions.into_iter().map(|summary| {
+        let (application, id) = summary.key.parts();
+        types::SessionSummary {
+            key: types::SessionKey { application: application.to_string(), id: id.to_string() },
+            created: summary.created.0,
+            expires: summary.expires.map(|moment| moment.0),
+            version: summary.version,
+            locked: summary.locked,
+            size: summary.size,
+            subject: summary.subject,
+        }
+    });
+    types::SessionPage { sessions: sessions.collect(), next: page.next }
+}
+
+fn guest_lock(lock: Lock) -> types::Lock {
+    types::Lock { id: lock.id.get(), age: u64::try_from(lock.age.as_millis()).unwrap_or(u64::MAX) }
+}
+
 /// A page of a listing on its way out of a component.
 pub(crate) fn page(page: types::SessionPage) -> Result<SessionPage, Nonsense> {
     let sessions = page.sessions.into_iter().map(summary).collect::<Result<_, _>>()?;
@@ -194,6 +291,16 @@ impl From<Condition> for types::Condition {
             Condition::None => Self::None,
             Condition::MustBeNew => Self::MustBeNew,
             Condition::IfVersion(version) => Self::IfVersion(version),
+        }
+    }
+}
+
+impl From<types::Condition> for Condition {
+    fn from(condition: types::Condition) -> Self {
+        match condition {
+            types::Condition::None => Self::None,
+            types::Condition::MustBeNew => Self::MustBeNew,
+            types::Condition::IfVersion(version) => Self::IfVersion(version),
         }
     }
 }

@@ -8,6 +8,7 @@ use wasmtime::component::{HasData, Linker};
 use super::{
     GuestContext, GuestView,
     bindings::{clock, expiry_callback, kv, log, payload_content, payloads, random, settings, types},
+    inner,
     wasi::{self, Interface},
 };
 use crate::config::Grants;
@@ -23,6 +24,8 @@ pub const CONTRACT_PACKAGE: &str = "cloakroom:session";
 pub struct Linked {
     /// Whether a call may wait for something outside the host, so that it has to run on a fiber.
     pub waits: bool,
+    /// Whether it wraps another provider.
+    pub wraps: bool,
 }
 
 /// Why a component cannot have what it asks for. Each says what to do.
@@ -78,11 +81,12 @@ impl HasData for Guest {
     type Data<'a> = &'a mut GuestContext;
 }
 
-/// Links what a component imports, if it is granted.
+/// Links what a component imports, if it is granted. `inner_waits`: whether the provider that it wraps may wait.
 pub fn link<'a, T: GuestView + 'static>(
     linker: &mut Linker<T>,
     imports: impl IntoIterator<Item = &'a str>,
     grants: &Grants,
+    inner_waits: bool,
 ) -> Result<Result<Linked, LinkError>, wasmtime::Error> {
     let mut wanted = Wanted::default();
     for import in imports {
@@ -95,6 +99,7 @@ pub fn link<'a, T: GuestView + 'static>(
                 wanted.wasi.insert(interface);
                 wanted.waits |= kind != Interface::Plain;
             }
+            Ok(Decision::Inner) => wanted.inner = true,
         }
     }
     if wanted.contract {
@@ -113,7 +118,10 @@ pub fn link<'a, T: GuestView + 'static>(
     for interface in wanted.wasi {
         wasi::link(linker, interface)?;
     }
-    Ok(Ok(Linked { waits: wanted.waits }))
+    if wanted.inner {
+        inner::link_inner(linker, wanted.waits || inner_waits)?;
+    }
+    Ok(Ok(Linked { waits: wanted.waits, wraps: wanted.inner }))
 }
 
 /// What a component turned out to want.
@@ -123,6 +131,7 @@ struct Wanted {
     payload_content: bool,
     wasi: BTreeSet<&'static str>,
     waits: bool,
+    inner: bool,
 }
 
 /// One import, allowed.
@@ -134,6 +143,8 @@ enum Decision {
     PayloadContent,
     /// An interface of WASI.
     Wasi(&'static str, Interface),
+    /// The provider that it wraps.
+    Inner,
 }
 
 fn decide(import: &str, grants: &Grants) -> Result<Decision, LinkError> {
@@ -148,7 +159,8 @@ fn decide(import: &str, grants: &Grants) -> Result<Decision, LinkError> {
             }
             "payload-content" if grants.payload => Ok(Decision::PayloadContent),
             "payload-content" => Err(LinkError::NotGranted { import: import.to_owned(), grant: "payload = true" }),
-            "redis" | "sql" | "provider" => Err(LinkError::NotOffered { import: import.to_owned() }),
+            "provider" | "session-index" | "session-scan" | "session-rename" => Ok(Decision::Inner),
+            "redis" | "sql" => Err(LinkError::NotOffered { import: import.to_owned() }),
             _ => Err(LinkError::Unknown { import: import.to_owned() }),
         };
     }

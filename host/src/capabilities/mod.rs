@@ -9,6 +9,7 @@ mod context;
 pub(crate) mod convert;
 mod expiry_callback;
 mod grant_file;
+mod inner;
 pub mod kv;
 mod kv_interface;
 mod limit_hits;
@@ -24,6 +25,7 @@ mod wasi;
 pub use context::{GuestContext, GuestSetup, GuestView};
 pub use convert::Nonsense;
 pub use expiry_callback::ExpirySink;
+pub use inner::{InnerCall, InnerProvider, run_inline};
 
 pub use grant_file::grant_lines;
 pub use limit_hits::{Limit, LimitHits, PayloadOverLimit};

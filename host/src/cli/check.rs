@@ -22,6 +22,9 @@ pub(super) struct Args {
     /// The component
     #[arg(value_name = "FILE.wasm", required_unless_present = "list")]
     component: Option<PathBuf>,
+    /// A provider that the component wraps; can be given several times, outermost first
+    #[arg(long, value_name = "FILE.wasm")]
+    on: Vec<PathBuf>,
     /// Print the table of rules as JSON
     #[arg(long)]
     json: bool,
@@ -49,6 +52,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let judging = Judging {
         component,
+        on: args.on,
         settings: args.settings.into_iter().collect::<BTreeMap<_, _>>(),
         grants: args.grants,
         only: args.rules,

@@ -169,5 +169,5 @@ fn the_examples_in_the_book_are_accepted() {
         }
         accepted += 1;
     }
-    assert_eq!(accepted, 6);
+    assert_eq!(accepted, 7);
 }

@@ -88,11 +88,19 @@ pub(super) struct HttpSection {
     pub(super) max_wait: Option<WrittenDuration>,
 }
 
+/// `provider`: one, or those that wrap it and then it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "the name of a plugin, or a list of names")]
+pub(super) enum WrittenProvider {
+    One(String),
+    Stack(Vec<String>),
+}
+
 /// `[stores.NAME]`
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct StoreSection {
-    pub(super) provider: Option<String>,
+    pub(super) provider: Option<WrittenProvider>,
     pub(super) id_generator: Option<String>,
     pub(super) validate_ids: Option<bool>,
     pub(super) idle_timeout: Option<WrittenDuration>,

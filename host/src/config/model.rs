@@ -192,6 +192,8 @@ impl fmt::Debug for Grants {
 pub struct StoreConfig {
     /// The plugin that keeps the sessions.
     pub provider: String,
+    /// The plugins that wrap it, outermost first.
+    pub wrapped_by: Vec<String>,
     /// The plugin that makes the IDs.
     pub id_generator: String,
     /// Whether IDs that the generator does not recognise are rejected; `None`: where the generator can tell.
@@ -224,6 +226,7 @@ impl Default for StoreConfig {
     fn default() -> Self {
         Self {
             provider: "memory".into(),
+            wrapped_by: Vec::new(),
             id_generator: "aspnet-id".into(),
             validate_ids: None,
             idle_timeout: 20 * 60,
@@ -246,6 +249,7 @@ impl fmt::Debug for StoreConfig {
         // Taken apart by name, so that a new field cannot be forgotten here.
         let Self {
             provider,
+            wrapped_by,
             id_generator,
             validate_ids,
             idle_timeout,
@@ -263,6 +267,7 @@ impl fmt::Debug for StoreConfig {
         formatter
             .debug_struct("StoreConfig")
             .field("provider", provider)
+            .field("wrapped_by", wrapped_by)
             .field("id_generator", id_generator)
             .field("validate_ids", validate_ids)
             .field("idle_timeout", idle_timeout)

@@ -78,7 +78,13 @@ fn http(front_end: Option<&HttpConfig>, out: &mut fmt::Formatter<'_>) -> fmt::Re
 }
 
 fn store(name: &str, store: &StoreConfig, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(out, "\n[stores.{}]\nprovider = {}\n", quoted_key(name), quoted(&store.provider))?;
+    write!(out, "\n[stores.{}]\n", quoted_key(name))?;
+    if store.wrapped_by.is_empty() {
+        writeln!(out, "provider = {}", quoted(&store.provider))?;
+    } else {
+        let stack = store.wrapped_by.iter().chain([&store.provider]).map(|plugin| quoted(plugin));
+        writeln!(out, "provider = [{}]", stack.collect::<Vec<_>>().join(", "))?;
+    }
     writeln!(out, "id_generator = {}", quoted(&store.id_generator))?;
     if let Some(validate) = store.validate_ids {
         writeln!(out, "validate_ids = {validate}")?;
@@ -136,7 +142,7 @@ mod tests {
             "data_dir = \"a \\\"quoted\\\" folder\"\nallow_remote = true\n[log]\nformat = \"json\"\n\
              [state_server]\naddress = \"0.0.0.0:42424\"\nhold_locked = \"1500ms\"\nmax_body = 12345\n\
              [state_server.applications]\n\"/LM/W3SVC/2/ROOT\" = \"shop\"\n[http]\nenabled = false\n\
-             [stores.carts]\nvalidate_ids = true\nabsolute_timeout = \"12h\"\nidle_timeout = \"0s\"\n\
+             [stores.carts]\nprovider = [\"encrypt\", \"memory\"]\nvalidate_ids = true\nabsolute_timeout = \"12h\"\nidle_timeout = \"0s\"\n\
              [applications]\nshop = \"carts\"\n",
         );
         assert_eq!(read(&config.to_string()), config);

@@ -39,6 +39,8 @@ const CHECKS_AT_A_TIME: usize = 16;
 pub struct Judging {
     /// The component.
     pub component: PathBuf,
+    /// The components that it wraps, outermost first; each is granted what `NAME.toml` beside it says.
+    pub on: Vec<PathBuf>,
     /// Settings for it.
     pub settings: BTreeMap<String, String>,
     /// The file that says what it is granted; `None`: `NAME.toml` beside it, if there is one.
@@ -63,6 +65,12 @@ pub enum NotJudged {
         file: PathBuf,
         /// What it is.
         kinds: String,
+    },
+    /// It wraps another provider, and there is none.
+    #[error("{}: it wraps another provider; name one to judge it on with --on FILE.wasm", file.display())]
+    WrapsNothing {
+        /// The file.
+        file: PathBuf,
     },
     /// It refused its settings.
     #[error("{}: it refused to start: {reason}; give it what it needs with --setting NAME=VALUE", file.display())]
@@ -94,7 +102,14 @@ pub async fn judge(judging: &Judging) -> Result<Report, NotJudged> {
         return Err(NotJudged::NoRules { file: judging.component.clone(), kinds });
     }
     let rules = selected(&plugin, &judging.only)?;
-    let subject = Arc::new(Subject::new(plugin, clock, judging.settings.clone()));
+    if plugin.wraps() && judging.on.is_empty() {
+        return Err(NotJudged::WrapsNothing { file: judging.component.clone() });
+    }
+    let mut on = Vec::new();
+    for file in &judging.on {
+        on.push(runtime.load(file, Grants::beside(file, limits)?, limits)?);
+    }
+    let subject = Arc::new(Subject::new(plugin, on, clock, judging.settings.clone()));
     let waits = starts(&subject, &judging.component).await?;
 
     let run = Run { subject: subject.clone(), sample: Sample::default() };

@@ -17,6 +17,8 @@ pub(super) struct Subject {
     pub(super) plugin: Plugin,
     pub(super) clock: Clock,
     settings: BTreeMap<String, String>,
+    /// What the component wraps, outermost first.
+    on: Vec<Plugin>,
     /// Begins the name of every store, so that a back end outside the host never mixes two runs.
     run: String,
     stores: AtomicU64,
@@ -25,9 +27,9 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    pub(super) fn new(plugin: Plugin, clock: Clock, settings: BTreeMap<String, String>) -> Self {
+    pub(super) fn new(plugin: Plugin, on: Vec<Plugin>, clock: Clock, settings: BTreeMap<String, String>) -> Self {
         let run = format!("check-{:x}", clock.now().0);
-        Self { plugin, clock, settings, run, stores: AtomicU64::new(0), failures: Mutex::default() }
+        Self { plugin, clock, settings, on, run, stores: AtomicU64::new(0), failures: Mutex::default() }
     }
 
     /// A name that no store has had yet.
@@ -37,7 +39,22 @@ impl Subject {
 
     /// The component as the provider of a store.
     pub(super) async fn provider(&self, store: &str) -> Result<Provider, CallError> {
-        self.noticing(self.plugin.provider(store, &self.settings).await)
+        self.noticing(self.stacked(store).await)
+    }
+
+    async fn stacked(&self, store: &str) -> Result<Provider, CallError> {
+        let none = BTreeMap::new();
+        let mut behind = None;
+        for plugin in self.on.iter().rev() {
+            behind = Some(match behind {
+                None => plugin.provider(store, &none).await?,
+                Some(inner) => plugin.provider_around(store, &none, inner).await?,
+            });
+        }
+        match behind {
+            None => self.plugin.provider(store, &self.settings).await,
+            Some(inner) => self.plugin.provider_around(store, &self.settings, inner).await,
+        }
     }
 
     /// The component as the ID generator of a store.

@@ -183,15 +183,21 @@ impl PluginDirectory {
         &self.inner.path
     }
 
-    /// Opens a provider for a store, which follows the plugin through all changes. `settings` are the store's own.
+    /// Opens a provider for a store, which follows the plugin through all changes. `settings` are the store's own, and
+    /// `inner` is the provider that it wraps.
     pub async fn provider(
         &self,
         plugin: &str,
         store: &str,
         settings: &BTreeMap<String, String>,
+        inner: Option<Provider>,
     ) -> Result<Provider, FindError> {
         let _one_at_a_time = self.inner.changing.lock().await;
-        let opened = self.find(plugin, Kind::Provider)?.provider(store, settings).await;
+        let found = self.find(plugin, Kind::Provider)?;
+        let opened = match inner {
+            None => found.provider(store, settings).await,
+            Some(inner) => found.provider_around(store, settings, inner).await,
+        };
         let provider = opened.map_err(|error| FindError::Refuses { plugin: plugin.to_owned(), error })?;
         self.register(plugin, &provider.usage());
         Ok(provider)

@@ -13,6 +13,7 @@ mod event_handler;
 mod health;
 mod host_call;
 mod id_manager;
+mod inner;
 mod instance;
 mod places;
 mod plugin;

@@ -20,7 +20,7 @@ use super::{
     Provider, component::Recognised, instance::InstanceState, pool::Counters,
 };
 use crate::{
-    capabilities::{CONTRACT_PACKAGE, CONTRACT_VERSION, GuestSetup, LogBudget, kv::Kv, link},
+    capabilities::{CONTRACT_PACKAGE, CONTRACT_VERSION, GuestSetup, InnerProvider, Linked, LogBudget, kv::Kv, link},
     clock::Clock,
     config::{Grants, Limits},
 };
@@ -29,9 +29,13 @@ use crate::{
 pub(super) struct Code {
     pub(super) description: Description,
     component: Component,
-    pub(super) pre: InstancePre<InstanceState>,
+    pre: InstancePre<InstanceState>,
+    /// The same around a provider that waits, for a component that wraps another.
+    pre_around_waiting: Option<InstancePre<InstanceState>>,
     /// Whether a call may wait for something outside the host; decided from the imports alone.
     pub(super) waits: bool,
+    /// Whether it wraps another provider.
+    pub(super) wraps: bool,
     pub(super) limits: Limits,
     pub(super) counters: Arc<Counters>,
     /// Whether it has ever used up its CPU time or its memory. From then on its calls are kept apart from the threads
@@ -43,6 +47,16 @@ impl Code {
     /// The plugin's name.
     pub(super) fn name(&self) -> &str {
         &self.description.name
+    }
+
+    /// What instances are made of. `waits`: whether its calls wait, or those of what it wraps.
+    pub(super) fn pre(&self, waits: bool) -> &InstancePre<InstanceState> {
+        self.pre_around_waiting.as_ref().filter(|_| waits).unwrap_or(&self.pre)
+    }
+
+    /// Whether an interface of the contract is imported.
+    pub(super) fn imports(&self, interface: &str) -> bool {
+        self.description.imports.contains(&format!("{CONTRACT_PACKAGE}/{interface}@{CONTRACT_VERSION}"))
     }
 
     /// Whether an interface of the contract is exported.
@@ -116,17 +130,21 @@ impl Plugin {
     ) -> Result<Self, LoadError> {
         let Recognised { component, description } = recognised;
         let load_error = |why: LoadFailure| LoadError { file: description.file.clone(), why };
-        let mut linker = Linker::new(engine);
-        let linked = link(&mut linker, description.imports.iter().map(String::as_str), &grants)
-            .map_err(|error| load_error(LoadFailure::WrongType(format!("{error:#}"))))?
-            .map_err(|error| load_error(error.into()))?;
-        let pre = linker
-            .instantiate_pre(&component)
-            .map_err(|error| load_error(LoadFailure::WrongType(format!("{error:#}"))))?;
+        let wrong_type = |error: wasmtime::Error| load_error(LoadFailure::WrongType(format!("{error:#}")));
+        let prepare = |inner_waits| {
+            let mut linker = Linker::new(engine);
+            let imports = description.imports.iter().map(String::as_str);
+            let linked = link(&mut linker, imports, &grants, inner_waits)
+                .map_err(wrong_type)?
+                .map_err(|error| load_error(error.into()))?;
+            Ok((linked, linker.instantiate_pre(&component).map_err(wrong_type)?))
+        };
+        let (Linked { waits, wraps }, pre) = prepare(false)?;
+        let pre_around_waiting = if wraps && !waits { Some(prepare(true)?.1) } else { None };
         let limits = grants.limits.unwrap_or(limits);
         let log_budget = Arc::new(LogBudget::new(&limits, counters.limit_hits.clone()));
-        let waits = linked.waits;
-        let code = Code { component, pre, waits, limits, counters, description, is_greedy: AtomicBool::new(false) };
+        let is_greedy = AtomicBool::new(false);
+        let code = Code { component, pre, pre_around_waiting, waits, wraps, limits, counters, description, is_greedy };
         Ok(Self { code: Arc::new(code), grants: Arc::new(grants), log_budget, clock, kv, is_supervised: false })
     }
 
@@ -162,6 +180,12 @@ impl Plugin {
         self.description().kinds.contains(&Kind::Provider)
     }
 
+    /// Whether it wraps another provider.
+    #[must_use]
+    pub fn wraps(&self) -> bool {
+        self.code.wraps
+    }
+
     /// Whether it makes session IDs.
     #[must_use]
     pub fn is_id_manager(&self) -> bool {
@@ -192,7 +216,17 @@ impl Plugin {
 
     /// A provider for a store. One instance is initialized at once, to see that it can be.
     pub async fn provider(&self, store: &str, settings: &BTreeMap<String, String>) -> Result<Provider, CallError> {
-        Provider::open(self, store, settings).await
+        Provider::open(self, store, settings, None).await
+    }
+
+    /// The same around another provider of the store.
+    pub async fn provider_around(
+        &self,
+        store: &str,
+        settings: &BTreeMap<String, String>,
+        inner: Provider,
+    ) -> Result<Provider, CallError> {
+        Provider::open(self, store, settings, Some(inner)).await
     }
 
     /// A generator for a store. One instance is initialized at once, to see that it can be.
@@ -220,7 +254,13 @@ impl Plugin {
     }
 
     /// What the instances for a store have in common. A store's settings come on top of the plugin's.
-    pub(super) fn setup(&self, store: &str, settings: &BTreeMap<String, String>) -> GuestSetup {
+    /// `inner` is the provider that it wraps.
+    pub(super) fn setup(
+        &self,
+        store: &str,
+        settings: &BTreeMap<String, String>,
+        inner: Option<Arc<dyn InnerProvider>>,
+    ) -> GuestSetup {
         let mut all = self.grants.settings.clone();
         all.extend(settings.clone());
         GuestSetup {
@@ -232,6 +272,7 @@ impl Plugin {
             log_budget: self.log_budget.clone(),
             clock: self.clock.clone(),
             kv: self.kv.clone(),
+            inner,
         }
     }
 }

@@ -103,6 +103,8 @@ pub(super) struct Counters {
 /// The instances of one build of a component for one store.
 pub(super) struct Pool<E: Exports> {
     code: Arc<Code>,
+    /// Whether a call may wait, in it or in what it wraps.
+    waits: bool,
     store_name: Arc<str>,
     setup: GuestSetup,
     places: Places<Box<Live<E>>>,
@@ -138,8 +140,10 @@ impl<E: Exports> Pool<E> {
         setup: GuestSetup,
     ) -> Result<(Self, E::Info), CallError> {
         let places = Places::new(code.limits.instances);
+        let waits = code.waits || setup.inner.as_ref().is_some_and(|inner| inner.waits());
         let pool = Self {
             code,
+            waits,
             store_name: store_name.into(),
             setup,
             places,
@@ -265,7 +269,7 @@ impl<E: Exports> Pool<E> {
         params: P,
     ) -> Result<(R,), CallError> {
         instance::arm(store);
-        let answer = if self.code.waits {
+        let answer = if self.waits {
             let progress = store.data().progress.clone();
             self.within_limits(operation, progress, function.call_async(&mut *store, params)).await?
         } else if self.code.is_greedy.load(Ordering::Relaxed) {
@@ -327,13 +331,14 @@ impl<E: Exports> Pool<E> {
 
     /// A new instance, initialized.
     async fn make(&self) -> Result<(Live<E>, E::Info), CallError> {
-        let mut store = instance::new_store(&self.code.pre, self.setup.clone(), self.code.waits);
+        let pre = self.code.pre(self.waits);
+        let mut store = instance::new_store(pre, self.setup.clone(), self.waits);
         instance::arm(&mut store);
-        let instance = if self.code.waits {
+        let instance = if self.waits {
             let progress = store.data().progress.clone();
-            self.within_limits("instantiate", progress, self.code.pre.instantiate_async(&mut store)).await?
+            self.within_limits("instantiate", progress, pre.instantiate_async(&mut store)).await?
         } else {
-            self.code.pre.instantiate(&mut store)
+            pre.instantiate(&mut store)
         };
         let exports = instance
             .and_then(|instance| E::find(&self.code, &mut store, &instance))

@@ -10,6 +10,7 @@ use wasmtime::{
 
 use super::{
     PluginError,
+    inner::Restoring,
     instance::InstanceState,
     plugin::{Code, Plugin},
     pool::{Answer, Exports, InitializeParams, StateTransfer},
@@ -17,9 +18,9 @@ use super::{
     shard_cursor,
 };
 use crate::{
-    capabilities::{ExpirySink, bindings::types, convert},
+    capabilities::{ExpirySink, InnerProvider, bindings::types, convert},
     contract::{
-        Condition, GetExclusiveOutcome, GetOutcome, ReleaseOutcome, RemoveOutcome, RenameOutcome, ResetOutcome,
+        Condition, GetExclusiveOutcome, GetOutcome, Item, ReleaseOutcome, RemoveOutcome, RenameOutcome, ResetOutcome,
         SessionData, SessionKey, SessionPage, SetOutcome, StoreError,
     },
 };
@@ -95,6 +96,7 @@ struct Functions {
     list: Option<TypedFunc<ListParams, Answer<types::SessionPage>>>,
     scan: Option<TypedFunc<ScanParams, Answer<types::SessionPage>>>,
     state_transfer: Option<StateTransfer>,
+    restore: Option<TypedFunc<(Key, types::Item), Answer<types::Item>>>,
 }
 
 impl Exports for Functions {
@@ -118,6 +120,7 @@ impl Exports for Functions {
             list: code.optional_function(store, instance, INDEX, "list")?,
             scan: code.optional_function(store, instance, SCAN, "scan")?,
             state_transfer: state_transfer(code, store, instance)?,
+            restore: code.optional_function(store, instance, EXPIRY_FILTER, "restore")?,
         })
     }
 
@@ -153,6 +156,9 @@ fn state_transfer(
     }))
 }
 
+/// The optional interface behind [`Provider::restore`].
+const EXPIRY_FILTER: &str = "expiry-filter";
+
 /// The optional interface behind [`Provider::rename`].
 pub const RENAME: &str = "session-rename";
 
@@ -170,6 +176,8 @@ pub struct Provider {
     serving: Arc<Serving<Functions>>,
     /// The plugin's name, which no change of its build changes.
     plugin: Arc<str>,
+    /// The provider that it wraps.
+    inner: Option<Arc<Provider>>,
 }
 
 impl Provider {
@@ -177,9 +185,12 @@ impl Provider {
         plugin: &Plugin,
         store: &str,
         settings: &BTreeMap<String, String>,
+        inner: Option<Self>,
     ) -> Result<Self, CallError> {
-        let serving = Serving::open(plugin, store, settings).await?;
-        Ok(Self { serving: Arc::new(serving), plugin: plugin.name().into() })
+        let inner = inner.map(Arc::new);
+        let behind = inner.clone().map(|inner| -> Arc<dyn InnerProvider> { inner });
+        let serving = Serving::open_around(plugin, store, settings, behind).await?;
+        Ok(Self { serving: Arc::new(serving), plugin: plugin.name().into(), inner })
     }
 
     /// Whether a call is wanted that tries a plugin which is not called otherwise, because it kept failing.
@@ -341,7 +352,7 @@ impl Provider {
     pub async fn sweep(&self, limit: u32, sink: Arc<dyn ExpirySink>) -> Result<bool, CallError> {
         let mut more = false;
         for shard in 0..self.serving.now().shards() {
-            let sink = sink.clone();
+            let (sink, behind) = (sink.clone(), self.restoring(sink.clone()));
             more |= self
                 .serving
                 .call(
@@ -349,7 +360,7 @@ impl Provider {
                     "sweep",
                     |functions| Some(functions.sweep),
                     |guest| {
-                        guest.report_expired_to(sink);
+                        guest.report_expired_to(sink, behind);
                         Ok((limit,))
                     },
                     |_, more| Ok(more),
@@ -357,6 +368,29 @@ impl Provider {
                 .await?;
         }
         Ok(more)
+    }
+
+    /// The optional `expiry-filter`: an expired session as this provider would have handed it out, of what the one that
+    /// it wraps did.
+    pub(super) async fn restore(&self, key: &SessionKey, item: Item) -> Result<Item, CallError> {
+        self.serving
+            .call(
+                Shard::Number(0),
+                "restore",
+                |functions| functions.restore,
+                |guest| Ok((Key::from(key), convert::guest_item(guest.table(), item)?)),
+                |guest, item| convert::item(guest.table(), item),
+            )
+            .await
+    }
+
+    /// Who hears of the sessions that expire in what it wraps.
+    fn restoring(&self, sink: Arc<dyn ExpirySink>) -> Arc<dyn ExpirySink> {
+        if self.inner.is_some() && self.serving.now().code().exports(EXPIRY_FILTER) {
+            Arc::new(Restoring { provider: self.clone(), sink })
+        } else {
+            sink
+        }
     }
 
     /// The optional `session-rename`. Ask [`Provider::can_rename`] first.
@@ -426,33 +460,38 @@ impl Provider {
     /// Whether it exports `session-rename`, and a session's new ID cannot lead to another instance's memory.
     #[must_use]
     pub fn can_rename(&self) -> bool {
-        {
-            let build = self.serving.now();
-            build.shards() == 1 && build.code().exports(RENAME)
-        }
+        self.serving.now().shards() == 1 && self.has(RENAME, Self::can_rename)
     }
 
     /// Whether it exports `session-index`.
     #[must_use]
     pub fn can_list(&self) -> bool {
-        self.serving.now().code().exports(INDEX)
+        self.has(INDEX, Self::can_list)
     }
 
     /// Whether it exports `session-scan`.
     #[must_use]
     pub fn can_scan(&self) -> bool {
-        self.serving.now().code().exports(SCAN)
+        self.has(SCAN, Self::can_scan)
     }
 
     /// Whether it keeps sessions in its own memory.
     #[must_use]
     pub fn keeps_sessions_in_memory(&self) -> bool {
-        self.serving.now().keeps_sessions_in_memory()
+        let behind = self.inner.as_ref().is_some_and(|inner| inner.keeps_sessions_in_memory());
+        behind || self.serving.now().keeps_sessions_in_memory()
     }
 
     /// Whether a call may wait for something outside the host, by its imports.
     #[must_use]
     pub fn waits(&self) -> bool {
-        self.serving.now().code().waits
+        self.serving.now().code().waits || self.inner.as_ref().is_some_and(|inner| inner.waits())
+    }
+
+    /// Whether it exports an optional interface, and has it from the one that it wraps if it imports it.
+    fn has(&self, interface: &str, inner_has: impl FnOnce(&Self) -> bool) -> bool {
+        let build = self.serving.now();
+        let from_behind = || self.inner.as_ref().is_some_and(|inner| inner_has(inner));
+        build.code().exports(interface) && (!build.code().imports(interface) || from_behind())
     }
 }

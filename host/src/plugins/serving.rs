@@ -18,7 +18,7 @@ use super::{
     pool::{Answer, Exports, Params, Pool, Stopped, Value},
 };
 use crate::{
-    capabilities::{GuestContext, Nonsense},
+    capabilities::{GuestContext, InnerProvider, Nonsense},
     contract::{SessionKey, StoreError},
 };
 
@@ -54,8 +54,14 @@ pub(super) struct Build<E: Exports> {
 
 impl<E: Exports> Build<E> {
     /// Initializes an instance, and one of each shard. Fails where the component cannot be used.
-    async fn open(plugin: &Plugin, store: &str, settings: &BTreeMap<String, String>) -> Result<Self, CallError> {
-        let (code, setup) = (plugin.code(), plugin.setup(store, settings));
+    async fn open(
+        plugin: &Plugin,
+        store: &str,
+        settings: &BTreeMap<String, String>,
+        inner: Option<Arc<dyn InnerProvider>>,
+    ) -> Result<Self, CallError> {
+        check_place(plugin.code(), inner.is_some())?;
+        let (code, setup) = (plugin.code(), plugin.setup(store, settings, inner));
         let health = Health::sound(Patient {
             plugin: setup.plugin.clone(),
             store: store.to_owned(),
@@ -132,6 +138,20 @@ impl<E: Exports> Build<E> {
     }
 }
 
+/// Refuses a component that wraps a provider where there is none behind it, and one that does not where there is.
+fn check_place(code: &Code, is_around: bool) -> Result<(), StoreError> {
+    let name = code.name();
+    let wrong = match (code.wraps, is_around) {
+        (true, false) => format!("it wraps another provider: name that one behind it, as in [\"{name}\", \"memory\"]"),
+        (false, true) => "it wraps no provider, so none can stand behind it".to_owned(),
+        (true, true) if code.limits.instances < 2 => {
+            "it needs two instances, one to sweep and one for what expired (limit `instances`)".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    Err(StoreError::InvalidArgument(wrong))
+}
+
 /// The shard of a session: the same in every build that has as many, so that a successor can take shards over.
 fn shard_of(key: &SessionKey, shards: usize) -> usize {
     let mut hasher = DefaultHasher::new();
@@ -145,6 +165,8 @@ pub(super) struct Serving<E: Exports> {
     now: ArcSwap<Build<E>>,
     store: String,
     settings: BTreeMap<String, String>,
+    /// The provider that it wraps.
+    inner: Option<Arc<dyn InnerProvider>>,
 }
 
 impl<E: Exports> Serving<E> {
@@ -154,7 +176,17 @@ impl<E: Exports> Serving<E> {
         store: &str,
         settings: &BTreeMap<String, String>,
     ) -> Result<Self, CallError> {
-        let serving = Self::open_unchecked(plugin, store, settings).await?;
+        Self::open_around(plugin, store, settings, None).await
+    }
+
+    /// The same for a provider that may wrap another one.
+    pub(super) async fn open_around(
+        plugin: &Plugin,
+        store: &str,
+        settings: &BTreeMap<String, String>,
+        inner: Option<Arc<dyn InnerProvider>>,
+    ) -> Result<Self, CallError> {
+        let serving = Self::open_all(plugin, store, settings, inner).await?;
         E::accept(&serving.now()).await?;
         Ok(serving)
     }
@@ -165,8 +197,17 @@ impl<E: Exports> Serving<E> {
         store: &str,
         settings: &BTreeMap<String, String>,
     ) -> Result<Self, CallError> {
-        let build = Build::open(plugin, store, settings).await?;
-        Ok(Self { now: ArcSwap::from_pointee(build), store: store.to_owned(), settings: settings.clone() })
+        Self::open_all(plugin, store, settings, None).await
+    }
+
+    async fn open_all(
+        plugin: &Plugin,
+        store: &str,
+        settings: &BTreeMap<String, String>,
+        inner: Option<Arc<dyn InnerProvider>>,
+    ) -> Result<Self, CallError> {
+        let build = Build::open(plugin, store, settings, inner.clone()).await?;
+        Ok(Self { now: ArcSwap::from_pointee(build), store: store.to_owned(), settings: settings.clone(), inner })
     }
 
     /// The build that serves now.
@@ -254,7 +295,7 @@ impl<E: Exports> Use for Serving<E> {
 
     fn prepare<'a>(&'a self, plugin: &'a Plugin) -> Prepared<'a> {
         Box::pin(async move {
-            let build = Build::open(plugin, &self.store, &self.settings).await?;
+            let build = Build::open(plugin, &self.store, &self.settings, self.inner.clone()).await?;
             E::accept(&build).await?;
             let handover = Handover::between(self.now(), &build, &self.store).await?;
             let successor: Box<dyn Successor> = Box::new(Ready { serving: self, build, handover });

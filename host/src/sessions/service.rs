@@ -284,7 +284,12 @@ async fn open_plugins(
     plugins: &PluginDirectory,
 ) -> Result<(Provider, IdManager), OpenError> {
     let unusable = |error: FindError| OpenError::Plugin { store: name.to_owned(), error };
-    let provider = plugins.provider(&store.provider, name, &store.settings).await.map_err(unusable)?;
+    let mut provider = plugins.provider(&store.provider, name, &store.settings, None).await.map_err(unusable)?;
+    let none = BTreeMap::new();
+    for plugin in store.wrapped_by.iter().rev() {
+        let settings = store.plugin_settings.get(plugin).unwrap_or(&none);
+        provider = plugins.provider(plugin, name, settings, Some(provider)).await.map_err(unusable)?;
+    }
     let ids = plugins.id_manager(&store.id_generator, name, &store.id_settings).await.map_err(unusable)?;
     Ok((provider, ids))
 }
@@ -332,6 +337,8 @@ pub struct StoreStatus {
     pub name: String,
     /// The plugin that keeps its sessions.
     pub provider: String,
+    /// The plugins that wrap that one, outermost first.
+    pub wrapped_by: Vec<String>,
     /// The plugin that makes its IDs.
     pub id_generator: String,
     /// The default idle timeout, seconds.

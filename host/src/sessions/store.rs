@@ -89,7 +89,8 @@ impl Store {
         let Counts { started, expired, removed } = self.journal.counts();
         StoreStatus {
             name: self.name.clone(),
-            provider: self.provider.plugin().to_owned(),
+            provider: self.config.provider.clone(),
+            wrapped_by: self.config.wrapped_by.clone(),
             id_generator: self.ids.plugin().to_owned(),
             idle_timeout: self.config.idle_timeout,
             absolute_timeout: self.config.absolute_timeout.map(|timeout| timeout.as_secs()),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{GIB, HOUR, KIB, MILLISECOND, SECOND, YEAR};
 use crate::config::{
-    file::StoreSection,
+    file::{StoreSection, WrittenProvider},
     findings::Findings,
     model::{Config, DEFAULT_STORE, StoreConfig},
     secret::WrittenSettings,
@@ -32,10 +32,12 @@ fn store(name: &str, file: &StoreSection, findings: &mut Findings<'_>) -> StoreC
     let at = |key| ["stores", name, key];
     let default = StoreConfig::default();
     let events = events(&at("events"), file.events.as_ref(), findings);
-    let used: Vec<&String> = events.iter().collect();
+    let (wrapped_by, provider) = providers(&at("provider"), file.provider.as_ref(), &default.provider, findings);
+    let used: Vec<&String> = events.iter().chain(&wrapped_by).collect();
     let plugin_settings = plugin_settings(&at("plugin_settings"), &file.plugin_settings, &used, findings);
     StoreConfig {
-        provider: findings.plugin_name(&at("provider"), file.provider.as_ref(), &default.provider),
+        provider,
+        wrapped_by,
         id_generator: findings.plugin_name(&at("id_generator"), file.id_generator.as_ref(), &default.id_generator),
         validate_ids: file.validate_ids,
         idle_timeout: idle_timeout(&at("idle_timeout"), file.idle_timeout, default.idle_timeout, findings),
@@ -57,6 +59,32 @@ fn store(name: &str, file: &StoreSection, findings: &mut Findings<'_>) -> StoreC
         id_settings: findings.settings(&at("id_settings"), &file.id_settings),
         plugin_settings,
     }
+}
+
+/// The provider that keeps the sessions, after those that wrap it.
+fn providers(
+    path: &[&str],
+    written: Option<&WrittenProvider>,
+    default: &str,
+    findings: &mut Findings<'_>,
+) -> (Vec<String>, String) {
+    let mut names = match written {
+        None => return (Vec::new(), default.to_owned()),
+        Some(WrittenProvider::One(name)) => return (Vec::new(), findings.plugin_name(path, Some(name), default)),
+        Some(WrittenProvider::Stack(names)) => names.clone(),
+    };
+    for name in &names {
+        findings.plugin_name(path, Some(name), default);
+        if names.iter().filter(|other| *other == name).count() > 1 {
+            findings.report(path, format!("`{name}` is named twice; copy its file to another name if it shall be"));
+            break;
+        }
+    }
+    let innermost = names.pop().unwrap_or_else(|| {
+        findings.report(path, "the list is empty; name at least the plugin that keeps the sessions");
+        default.to_owned()
+    });
+    (names, innermost)
 }
 
 /// Event handlers: each name once.
@@ -83,7 +111,10 @@ fn plugin_settings(
     for (plugin, written) in written {
         let path = [path, &[plugin.as_str()]].concat();
         if !used.contains(&plugin) {
-            findings.report(&path, format!("this store does not use `{plugin}`; name it in `events`"));
+            findings.report(
+                &path,
+                format!("`{plugin}` neither hears of this store's sessions (`events`) nor wraps its `provider`"),
+            );
         }
         settings.insert(plugin.clone(), findings.settings(&path, written));
     }
