@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Weak},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -17,17 +17,13 @@ use parking_lot::Mutex;
 use thiserror::Error;
 
 use super::{
-    CallError, EventHandler, IdManager, Kind, Plugin, PluginLimits, PluginStatus, Provider, Runtime,
+    CallError, EventHandler, IdManager, Kind, Plugin, PluginStatus, Provider, Runtime,
     admission::Admission,
-    health::{BACKING_OFF, QUARANTINED},
-    pool::Counters,
-    serving::Use,
+    slot::Slot,
     source::{Refusal, Source, Stamp, components},
+    succession::Use,
 };
 use crate::config::{Limits, PluginsConfig};
-
-/// How long files must have looked the same before they are read: a copy in progress grows more often than that.
-pub(super) const SETTLED: Duration = Duration::from_millis(200);
 
 /// The plugins of a directory by name. One that cannot be used is listed with the reason and disturbs no other. Cheap
 /// to clone.
@@ -44,62 +40,6 @@ struct Inner {
     slots: Mutex<BTreeMap<String, Slot>>,
     /// Held while a plugin is opened or changed, so that nobody opens the build that is just being replaced.
     changing: tokio::sync::Mutex<()>,
-}
-
-/// A plugin's place in the directory, over all its builds.
-struct Slot {
-    file: PathBuf,
-    /// The build that serves, or would.
-    plugin: Option<Plugin>,
-    /// Why what is in the files now is not used, if it is not.
-    refused: Option<String>,
-    /// How the files looked when they were read last, and what they contained.
-    read: Option<(Stamp, Option<[u8; 32]>)>,
-    /// How files look that have not been read yet, and since when.
-    changing: Option<(Stamp, Instant)>,
-    /// Calls over all builds.
-    counters: Arc<Counters>,
-    /// How often a build was replaced by another.
-    swaps: u64,
-    /// The stores that use it.
-    uses: Vec<Weak<dyn Use>>,
-    /// Whether the file is gone.
-    is_removed: bool,
-}
-
-impl Slot {
-    fn new(file: PathBuf) -> Self {
-        Self {
-            file,
-            plugin: None,
-            refused: None,
-            read: None,
-            changing: None,
-            counters: Arc::default(),
-            swaps: 0,
-            uses: Vec::new(),
-            is_removed: false,
-        }
-    }
-
-    fn uses(&self) -> Vec<Arc<dyn Use>> {
-        self.uses.iter().filter_map(Weak::upgrade).collect()
-    }
-
-    /// Whether these looks are news that have settled. News that have not are remembered; `unsettled` is told.
-    fn has_settled(&mut self, stamp: Stamp, unsettled: &mut bool) -> bool {
-        if self.read.is_some_and(|(read, _)| read == stamp) {
-            self.changing = None;
-            return false;
-        }
-        match self.changing {
-            Some((seen, since)) if seen == stamp && since.elapsed() >= SETTLED => return true,
-            Some((seen, _)) if seen == stamp => {}
-            _ => self.changing = Some((stamp, Instant::now())),
-        }
-        *unsettled = true;
-        false
-    }
 }
 
 /// Why a plugin that is asked for cannot be had.
@@ -415,42 +355,6 @@ impl PluginDirectory {
             tracing::error!(plugin = name, "the new build is not used, the one before it serves on: {why}");
         } else {
             tracing::warn!(plugin = name, "not used: {why}");
-        }
-    }
-}
-
-impl Slot {
-    fn status(&self, name: &str, limits: Limits) -> PluginStatus {
-        let state = match (&self.plugin, self.uses().is_empty()) {
-            (None, _) => "refused",
-            (Some(_), _) if self.is_removed => "removed",
-            (Some(_), true) => "loaded",
-            (Some(_), false) => "serving",
-        };
-        let status = match &self.plugin {
-            Some(plugin) => plugin.status(),
-            None => PluginStatus {
-                name: name.to_owned(),
-                file: self.file.display().to_string(),
-                limits: PluginLimits::from(limits),
-                ..PluginStatus::default()
-            },
-        };
-        let uses = self.uses();
-        let suspended: Vec<_> = uses.iter().filter_map(|usage| usage.suspension()).collect();
-        let state = match &suspended[..] {
-            [] => state,
-            all if all.iter().any(|suspension| suspension.state == QUARANTINED) => QUARANTINED,
-            _ => BACKING_OFF,
-        };
-        let stores = uses.iter().map(|usage| usage.store().to_owned()).collect();
-        PluginStatus {
-            state: state.to_owned(),
-            suspended,
-            refused: self.refused.clone(),
-            swaps: self.swaps,
-            stores,
-            ..status
         }
     }
 }

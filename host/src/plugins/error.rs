@@ -4,7 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use thiserror::Error;
 
-use crate::capabilities::Limit;
+use crate::{capabilities::Limit, contract::StoreError};
+
+/// Why a call did not end in an outcome.
+#[derive(Debug, Clone, Error)]
+pub enum CallError {
+    /// The component failed.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// The component worked and answered with an error of the contract.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// A failed call, with the plugin that failed.
 #[derive(Debug, Clone, Error)]

@@ -8,12 +8,14 @@ use wasmtime::{
 };
 
 use super::{
-    CallError,
+    CallError, Plugin,
+    build::{Judged, Shard},
+    code::Code,
+    exports::{Answer, Exports, InitializeParams},
     instance::InstanceState,
-    plugin::{Code, Plugin},
-    pool::{Answer, Exports, InitializeParams},
-    provider::Key,
-    serving::{Serving, Shard, Use},
+    provider_exports::Key,
+    serving::Serving,
+    succession::Use,
 };
 use crate::{
     capabilities::{bindings::types, convert},
@@ -64,6 +66,8 @@ impl Exports for Functions {
         self.initialize
     }
 }
+
+impl Judged for Functions {}
 
 /// A handler for one store, over a pool of instances of its component. Cheap to clone.
 #[derive(Clone)]

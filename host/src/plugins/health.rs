@@ -17,7 +17,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{CallError, PluginError, PluginFailure, Suspension, pool::Counters};
+use super::{CallError, PluginError, PluginFailure, Suspension, counters::Counters};
 use crate::clock::{Clock, UnixMillis};
 
 /// What the two states are called.

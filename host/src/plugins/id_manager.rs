@@ -8,11 +8,13 @@ use wasmtime::{
 };
 
 use super::{
-    CallError,
+    CallError, Plugin,
+    build::{Build, Judged, Shard},
+    code::Code,
+    exports::{Answer, Exports, InitializeParams},
     instance::InstanceState,
-    plugin::{Code, Plugin},
-    pool::{Answer, Exports, InitializeParams},
-    serving::{Build, Serving, Shard, Use},
+    serving::Serving,
+    succession::Use,
 };
 use crate::{capabilities::Nonsense, contract::StoreError};
 
@@ -89,7 +91,9 @@ impl Exports for Functions {
     fn initialize(&self) -> TypedFunc<InitializeParams, Answer<Info>> {
         self.initialize
     }
+}
 
+impl Judged for Functions {
     /// Refuses a generator whose IDs could be guessed.
     async fn accept(build: &Build<Self>) -> Result<(), CallError> {
         let Info { name, entropy_bits, form, .. } = &build.info;

@@ -4,12 +4,16 @@
 //! words of the contract that it carries over the boundary.
 
 mod admission;
+mod build;
 mod cache;
+mod code;
 mod component;
+mod counters;
 mod directory;
 mod engine;
 mod error;
 mod event_handler;
+mod exports;
 mod health;
 mod host_call;
 mod id_manager;
@@ -19,21 +23,25 @@ mod places;
 mod plugin;
 mod pool;
 mod provider;
+mod provider_exports;
 mod runtime;
 mod serving;
 mod shard_cursor;
+mod slot;
 mod source;
 mod status;
+mod succession;
 mod watch;
 
 pub use admission::NotAdmitted;
 pub use component::{Description, Kind, LoadError, LoadFailure};
 pub use directory::{FindError, PluginDirectory};
-pub use error::{PluginError, PluginFailure};
+pub use error::{CallError, PluginError, PluginFailure};
 pub use event_handler::EventHandler;
 pub use id_manager::{IdManager, IdManagerInfo, MAX_ID_CHARACTERS, MIN_ENTROPY_BITS};
 pub use plugin::Plugin;
-pub use provider::{CallError, INDEX, Provider, RENAME, SCAN};
+pub use provider::Provider;
+pub use provider_exports::{INDEX, RENAME, SCAN};
 pub use runtime::Runtime;
 pub use status::{PluginLimits, PluginStatus, Suspension};
 

@@ -9,7 +9,7 @@ use std::{
     mem,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -21,84 +21,23 @@ use tokio::{
 };
 use wasmtime::{
     Store,
-    component::{ComponentNamedList, Instance, Lift, Lower, ResourceTableError, TypedFunc},
+    component::{ResourceTableError, TypedFunc},
 };
 
 use super::{
     CallError, PluginError, PluginFailure,
+    code::Code,
+    counters::Counters,
+    exports::{Exports, Params, StateTransfer, Value},
     host_call::{Overdue, Progress, limited},
     instance::{self, InstanceState},
     places::{Full, Place, Places},
-    plugin::Code,
-    serving::{Build, Instances},
 };
 use crate::{
-    capabilities::{GuestContext, GuestSetup, LimitHits, Nonsense, bindings::types},
+    capabilities::{GuestContext, GuestSetup, Nonsense},
     config::Limits,
     contract::StoreError,
 };
-
-/// What `initialize` of every kind of component takes: the store's name and the settings.
-pub(super) type InitializeParams = (Arc<str>, Vec<(String, String)>);
-
-/// What most functions of the contract answer.
-pub(super) type Answer<T> = (Result<T, types::Error>,);
-
-/// What goes into a component.
-pub(super) trait Params: ComponentNamedList + Lower + Send + Sync + 'static {}
-
-impl<T: ComponentNamedList + Lower + Send + Sync + 'static> Params for T {}
-
-/// What comes out of one.
-pub(super) trait Value: Lift + Send + Sync + 'static {}
-
-impl<T: Lift + Send + Sync + 'static> Value for T {}
-
-/// The exports of a kind of component, found once per instance.
-pub(super) trait Exports: Copy + Send + Sync + 'static {
-    /// What `initialize` answers.
-    type Info: Value;
-
-    /// Finds them in an instance.
-    fn find(code: &Code, store: &mut Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self>;
-
-    /// The function that every instance is given first.
-    fn initialize(&self) -> TypedFunc<InitializeParams, Answer<Self::Info>>;
-
-    /// How many instances may serve, as the first one said.
-    fn instances(_info: &Self::Info) -> Instances {
-        Instances::Any
-    }
-
-    /// Judges what a build says of itself, before it serves.
-    fn accept(_build: &Build<Self>) -> impl Future<Output = Result<(), CallError>> + Send {
-        async { Ok(()) }
-    }
-
-    /// The optional interface of components that keep sessions in their memory.
-    fn state_transfer(&self) -> Option<StateTransfer> {
-        None
-    }
-}
-
-/// The functions of `state-transfer`.
-#[derive(Clone, Copy)]
-pub(super) struct StateTransfer {
-    pub(super) export: TypedFunc<(), Answer<Vec<u8>>>,
-    pub(super) import: TypedFunc<(Vec<u8>,), Answer<()>>,
-}
-
-/// Calls of one plugin, over all its pools.
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) calls: AtomicU64,
-    pub(super) failures: AtomicU64,
-    pub(super) replaced: AtomicU64,
-    pub(super) instances: AtomicUsize,
-    /// Calls that were answered without calling the plugin, because it is backed off or quarantined.
-    pub(super) turned_away: AtomicU64,
-    pub(super) limit_hits: Arc<LimitHits>,
-}
 
 /// The instances of one build of a component for one store.
 pub(super) struct Pool<E: Exports> {

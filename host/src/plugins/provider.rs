@@ -2,171 +2,22 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use thiserror::Error;
-use wasmtime::{
-    Store,
-    component::{ComponentType, Instance, Lift, Lower, TypedFunc},
-};
-
 use super::{
-    PluginError,
+    CallError, Plugin,
+    build::Shard,
     inner::Restoring,
-    instance::InstanceState,
-    plugin::{Code, Plugin},
-    pool::{Answer, Exports, InitializeParams, StateTransfer},
-    serving::{Instances, Serving, Shard, Use},
+    provider_exports::{EXPIRY_FILTER, Functions, INDEX, Key, RENAME, SCAN},
+    serving::Serving,
     shard_cursor,
+    succession::Use,
 };
 use crate::{
-    capabilities::{ExpirySink, InnerProvider, bindings::types, convert},
+    capabilities::{ExpirySink, InnerProvider, convert},
     contract::{
         Condition, GetExclusiveOutcome, GetOutcome, Item, ReleaseOutcome, RemoveOutcome, RenameOutcome, ResetOutcome,
-        SessionData, SessionKey, SessionPage, SetOutcome, StoreError,
+        SessionData, SessionKey, SessionPage, SetOutcome,
     },
 };
-
-/// Why a call did not end in an outcome.
-#[derive(Debug, Clone, Error)]
-pub enum CallError {
-    /// The component failed.
-    #[error(transparent)]
-    Plugin(#[from] PluginError),
-    /// The component worked and answered with an error of the contract.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// A key on its way into a component: the two texts are shared until wasmtime copies them into its memory.
-#[derive(ComponentType, Lower, Clone)]
-#[component(record)]
-pub(super) struct Key {
-    application: Arc<str>,
-    id: Arc<str>,
-}
-
-impl From<&SessionKey> for Key {
-    fn from(key: &SessionKey) -> Self {
-        let (application, id) = key.parts();
-        Self { application, id }
-    }
-}
-
-/// How many instances may serve, as the component says in `initialize`.
-#[derive(ComponentType, Lift, Debug, Clone, Copy)]
-#[component(variant)]
-enum Instancing {
-    #[component(name = "any")]
-    Any,
-    #[component(name = "single")]
-    Single,
-    #[component(name = "sharded")]
-    Sharded(u32),
-}
-
-/// What a provider says of itself.
-#[derive(ComponentType, Lift, Debug, Clone)]
-#[component(record)]
-struct Info {
-    name: String,
-    instancing: Instancing,
-}
-
-type GetParams = (Key,);
-type SetParams = (Key, types::SessionData, Option<u32>, types::Condition, bool);
-type RemoveParams = (Key, Option<u32>, bool);
-type RenameParams = (Arc<str>, Arc<str>, String, Option<u32>);
-type ListParams = (String, String, Option<String>, u32);
-type ScanParams = (Option<String>, Option<String>, u32);
-
-/// The functions of one instance.
-#[derive(Clone, Copy)]
-struct Functions {
-    initialize: TypedFunc<InitializeParams, Answer<Info>>,
-    create_new_data: TypedFunc<(u32,), Answer<types::SessionData>>,
-    create_uninitialized: TypedFunc<(Key, types::SessionData), Answer<()>>,
-    get: TypedFunc<GetParams, Answer<types::GetOutcome>>,
-    peek: TypedFunc<GetParams, Answer<types::GetOutcome>>,
-    get_exclusive: TypedFunc<GetParams, Answer<types::GetExclusiveOutcome>>,
-    set_and_release: TypedFunc<SetParams, Answer<types::SetOutcome>>,
-    release_exclusive: TypedFunc<(Key, u32), Answer<types::ReleaseOutcome>>,
-    remove: TypedFunc<RemoveParams, Answer<types::RemoveOutcome>>,
-    reset_timeout: TypedFunc<GetParams, Answer<types::ResetOutcome>>,
-    sweep: TypedFunc<(u32,), Answer<bool>>,
-    rename: Option<TypedFunc<RenameParams, Answer<types::RenameOutcome>>>,
-    list: Option<TypedFunc<ListParams, Answer<types::SessionPage>>>,
-    scan: Option<TypedFunc<ScanParams, Answer<types::SessionPage>>>,
-    state_transfer: Option<StateTransfer>,
-    restore: Option<TypedFunc<(Key, types::Item), Answer<types::Item>>>,
-}
-
-impl Exports for Functions {
-    type Info = Info;
-
-    fn find(code: &Code, store: &mut Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self> {
-        const PROVIDER: &str = "provider";
-        Ok(Self {
-            initialize: code.function(store, instance, PROVIDER, "initialize")?,
-            create_new_data: code.function(store, instance, PROVIDER, "create-new-data")?,
-            create_uninitialized: code.function(store, instance, PROVIDER, "create-uninitialized")?,
-            get: code.function(store, instance, PROVIDER, "get")?,
-            peek: code.function(store, instance, PROVIDER, "peek")?,
-            get_exclusive: code.function(store, instance, PROVIDER, "get-exclusive")?,
-            set_and_release: code.function(store, instance, PROVIDER, "set-and-release")?,
-            release_exclusive: code.function(store, instance, PROVIDER, "release-exclusive")?,
-            remove: code.function(store, instance, PROVIDER, "remove")?,
-            reset_timeout: code.function(store, instance, PROVIDER, "reset-timeout")?,
-            sweep: code.function(store, instance, PROVIDER, "sweep")?,
-            rename: code.optional_function(store, instance, RENAME, "rename")?,
-            list: code.optional_function(store, instance, INDEX, "list")?,
-            scan: code.optional_function(store, instance, SCAN, "scan")?,
-            state_transfer: state_transfer(code, store, instance)?,
-            restore: code.optional_function(store, instance, EXPIRY_FILTER, "restore")?,
-        })
-    }
-
-    fn initialize(&self) -> TypedFunc<InitializeParams, Answer<Info>> {
-        self.initialize
-    }
-
-    fn instances(info: &Info) -> Instances {
-        match info.instancing {
-            Instancing::Any => Instances::Any,
-            Instancing::Single => Instances::Shards(1),
-            Instancing::Sharded(shards) => Instances::Shards(usize::try_from(shards).unwrap_or(usize::MAX)),
-        }
-    }
-
-    fn state_transfer(&self) -> Option<StateTransfer> {
-        self.state_transfer
-    }
-}
-
-fn state_transfer(
-    code: &Code,
-    store: &mut Store<InstanceState>,
-    instance: &Instance,
-) -> wasmtime::Result<Option<StateTransfer>> {
-    const STATE_TRANSFER: &str = "state-transfer";
-    if !code.exports(STATE_TRANSFER) {
-        return Ok(None);
-    }
-    Ok(Some(StateTransfer {
-        export: code.function(store, instance, STATE_TRANSFER, "export-state")?,
-        import: code.function(store, instance, STATE_TRANSFER, "import-state")?,
-    }))
-}
-
-/// The optional interface behind [`Provider::restore`].
-const EXPIRY_FILTER: &str = "expiry-filter";
-
-/// The optional interface behind [`Provider::rename`].
-pub const RENAME: &str = "session-rename";
-
-/// The optional interface behind [`Provider::list`].
-pub const INDEX: &str = "session-index";
-
-/// The optional interface behind [`Provider::scan`].
-pub const SCAN: &str = "session-scan";
 
 /// A provider for one store, over a pool of instances of its component. Cheap to clone.
 ///

@@ -12,8 +12,9 @@ use super::{
     Description, LoadError, LoadFailure, Plugin,
     admission::Admission,
     cache::CodeCache,
-    component, engine,
-    pool::Counters,
+    component,
+    counters::Counters,
+    engine,
     source::{Refusal, Source},
 };
 use crate::{

@@ -9,7 +9,7 @@ use notify::{
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{PluginDirectory, directory::SETTLED};
+use super::{PluginDirectory, slot::SETTLED};
 
 impl PluginDirectory {
     /// Takes on changes of the files until shutdown: at once where the system reports them, and every `poll` where it
