@@ -55,6 +55,19 @@ fn a_handler_that_hangs_or_loops_delays_no_request_no_other_handler_and_no_sweep
 }
 
 #[test]
+fn while_a_handler_is_backed_off_no_attempt_at_an_event_is_used_up() -> Result<()> {
+    // Five failures in a row and it is backed off; the seventh call, after two pauses, is the last one that the event has.
+    let store = "[stores.default]\nevents = [\"probe\"]\nevent_retry = \"1ms\"\nevent_attempts = 7\n";
+    let audited = Audited::start(store, &[("probe", "fails = 6\nhow = \"trap\"")])?;
+    audited.put("a", "coat")?;
+    ensure!(audited.wait_until_heard("probe", 1)? == ["start of a in shop"]);
+    audited.host.wait_until("it is counted", || Ok(audited.status("probe")?["delivered"] == 1))?;
+    let status = audited.status("probe")?;
+    ensure!(status["retried"] == 6 && status["dead"] == 0, "{status}");
+    Ok(())
+}
+
+#[test]
 fn an_event_that_is_given_up_leaves_a_dead_letter_without_the_id_and_is_counted() -> Result<()> {
     let store = "[stores.default]\nevents = [\"probe\"]\nevent_retry = \"1ms\"\nevent_attempts = 3\n";
     let mut audited = Audited::start(store, &[("probe", "fails = 1000000\nonly = \"secret\"")])?;

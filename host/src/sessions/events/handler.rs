@@ -26,7 +26,7 @@ use crate::{
     capabilities::kv::Kv,
     config::StoreConfig,
     contract::{EndReason, Item, SessionKey, StoreError},
-    plugins::{CallError, EventHandler},
+    plugins::{CallError, EventHandler, PluginError, PluginFailure},
 };
 
 /// The longest pause between two attempts, unless the operator asks for a longer one.
@@ -162,6 +162,10 @@ impl Handler {
             self.delivered.fetch_add(1, Ordering::Relaxed);
             return;
         };
+        if let Some(pause) = not_called(&error, self.retry) {
+            backlog.again(line, Instant::now() + pause);
+            return;
+        }
         let attempts = backlog.failed(line);
         if attempts < self.attempts {
             self.retried.fetch_add(1, Ordering::Relaxed);
@@ -233,6 +237,17 @@ impl EventSink for Handler {
 
     fn session_renamed(&self, old: &SessionKey, new: &SessionKey) {
         self.backlog.lock().renamed(old, new);
+    }
+}
+
+/// How long to wait where the plugin was not called at all, because it is busy, backed off or quarantined: that is no
+/// attempt at the event.
+fn not_called(error: &CallError, retry: Duration) -> Option<Duration> {
+    let CallError::Plugin(PluginError { failure, .. }) = error else { return None };
+    match failure {
+        PluginFailure::Unavailable { retry_after, .. } => Some((*retry_after).max(retry)),
+        failure if !failure.was_called() => Some(retry),
+        _ => None,
     }
 }
 
