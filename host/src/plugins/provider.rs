@@ -336,7 +336,7 @@ impl Provider {
     /// Whether a call may wait for something outside the host, by its imports.
     #[must_use]
     pub fn waits(&self) -> bool {
-        self.serving.now().code().waits || self.inner.as_ref().is_some_and(|inner| inner.waits())
+        self.serving.waits() || self.inner.as_ref().is_some_and(|inner| inner.waits())
     }
 
     /// Whether it exports an optional interface, and has it from the one that it wraps if it imports it.

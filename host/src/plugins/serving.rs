@@ -71,6 +71,11 @@ impl<E: Judged> Serving<E> {
         self.now.load_full()
     }
 
+    /// Whether a call may wait for something outside the host, by the component's imports.
+    pub(super) fn waits(&self) -> bool {
+        self.now.load().code().waits
+    }
+
     /// Whether a call is wanted that tries a build which is not called otherwise.
     pub(super) fn is_due_for_attempt(&self) -> bool {
         self.now.load().health.is_due()

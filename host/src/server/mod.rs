@@ -108,6 +108,7 @@ impl Server {
         tracing::info!(data = %config.data_dir.display(), "ready");
 
         front_ends.join_all().await;
+        service.settle().await;
         shutdown.cancel();
         background.join_all().await;
         service.keep_events();

@@ -2,6 +2,7 @@
 //!
 //! Front ends call [`SessionService`]; it calls the plugin runtime. It knows no protocol and no wasm.
 
+mod abandoned;
 mod error;
 mod events;
 mod journal;

@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     SessionError,
+    abandoned::Detached,
     events::{self, EventSink, Handler, HandlerStatus},
-    store::Store,
+    store::{Plugins, Store},
     sweeper,
 };
 use crate::{
@@ -87,6 +88,7 @@ struct Inner {
     applications: HashMap<String, Arc<Store>>,
     plugins: PluginDirectory,
     kv: Kv,
+    detached: Detached,
 }
 
 impl SessionService {
@@ -101,11 +103,13 @@ impl SessionService {
     ) -> Result<Self, OpenError> {
         let mut stores = BTreeMap::new();
         let mut all_handlers = Vec::new();
+        let detached = Detached::default();
         for (name, store) in &config.stores {
             let (provider, ids) = open_plugins(name, store, &plugins).await?;
             let handlers = open_handlers(name, store, &plugins, &kv).await?;
             all_handlers.extend(handlers.clone());
-            let store = Store::new(name, store.clone(), provider, ids, clock.clone(), sinks.to_vec(), handlers);
+            let plugins = Plugins { provider, ids, handlers };
+            let store = Store::new(name, store.clone(), plugins, clock.clone(), sinks.to_vec(), detached.clone());
             stores.insert(name.clone(), Arc::new(store));
         }
         events::report_orphans(&kv, &all_handlers);
@@ -117,7 +121,7 @@ impl SessionService {
             .iter()
             .map(|(application, store)| Ok((application.clone(), find(store)?)))
             .collect::<Result<_, OpenError>>()?;
-        Ok(Self { inner: Arc::new(Inner { stores, default, applications, plugins, kv }) })
+        Ok(Self { inner: Arc::new(Inner { stores, default, applications, plugins, kv, detached }) })
     }
 
     /// Sweeps every store at its interval until shutdown.
@@ -140,6 +144,11 @@ impl SessionService {
         deliveries.join_all().await;
     }
 
+    /// Waits for what clients have asked for and do not wait for any more. When the front ends have ended.
+    pub async fn settle(&self) {
+        self.inner.detached.settle().await;
+    }
+
     /// Puts the events that wait into the built-in store, for the next start. When nobody begins or ends sessions any
     /// more.
     pub fn keep_events(&self) {
@@ -149,12 +158,16 @@ impl SessionService {
 
     /// Makes a new ID with the store's generator and stores a session under it.
     pub async fn create(&self, application: &str, data: NewData) -> Result<Created, SessionError> {
-        self.store(application).create(application, data).await
+        let application = application.to_owned();
+        let store = self.store(&application);
+        self.to_its_end(store, |store| async move { store.create(&application, data).await }).await
     }
 
     /// Makes a new ID with the store's generator and inserts a session flagged uninitialized under it.
     pub async fn reserve(&self, application: &str, data: NewData) -> Result<Created, SessionError> {
-        self.store(application).reserve(application, data).await
+        let application = application.to_owned();
+        let store = self.store(&application);
+        self.to_its_end(store, |store| async move { store.reserve(&application, data).await }).await
     }
 
     /// Reads a session; waits up to `wait` while somebody holds its lock.
@@ -179,37 +192,44 @@ impl SessionService {
         data: NewData,
         options: WriteOptions,
     ) -> Result<SetOutcome, SessionError> {
-        self.store_of(key).set_and_release(key, data, options).await
+        let (store, key) = (self.store_of(key), key.clone());
+        self.to_its_end(store, |store| async move { store.set_and_release(&key, data, options).await }).await
     }
 
     /// Inserts a session flagged uninitialized; does nothing if it exists.
     pub async fn create_uninitialized(&self, key: &SessionKey, data: NewData) -> Result<(), SessionError> {
-        self.store_of(key).create_uninitialized(key, data).await
+        let (store, key) = (self.store_of(key), key.clone());
+        self.to_its_end(store, |store| async move { store.create_uninitialized(&key, data).await }).await
     }
 
     /// Releases the lock.
     pub async fn release_exclusive(&self, key: &SessionKey, lock_id: LockId) -> Result<ReleaseOutcome, SessionError> {
-        self.store_of(key).release_exclusive(key, lock_id).await
+        let (store, key) = (self.store_of(key), key.clone());
+        self.to_its_end(store, |store| async move { store.release_exclusive(&key, lock_id).await }).await
     }
 
     /// Releases whatever lock is held. `Locked` if somebody took another one meanwhile.
     pub async fn break_lock(&self, key: &SessionKey) -> Result<ReleaseOutcome, SessionError> {
-        self.store_of(key).break_lock(key).await
+        let (store, key) = (self.store_of(key), key.clone());
+        self.to_its_end(store, |store| async move { store.break_lock(&key).await }).await
     }
 
     /// Deletes a session.
     pub async fn remove(&self, key: &SessionKey, lock_id: Option<LockId>) -> Result<RemoveOutcome, SessionError> {
-        self.store_of(key).remove(key, lock_id).await
+        let (store, key) = (self.store_of(key), key.clone());
+        self.to_its_end(store, |store| async move { store.remove(&key, lock_id).await }).await
     }
 
     /// Slides the expiry.
     pub async fn reset_timeout(&self, key: &SessionKey) -> Result<ResetOutcome, SessionError> {
-        self.store_of(key).reset_timeout(key).await
+        let (store, key) = (self.store_of(key), key.clone());
+        self.to_its_end(store, |store| async move { store.reset_timeout(&key).await }).await
     }
 
     /// Gives a session a new ID; the old one is gone at once.
     pub async fn rotate(&self, key: &SessionKey, lock_id: Option<LockId>) -> Result<RotateOutcome, SessionError> {
-        self.store_of(key).rotate(key, lock_id).await
+        let (store, key) = (self.store_of(key), key.clone());
+        self.to_its_end(store, |store| async move { store.rotate(&key, lock_id).await }).await
     }
 
     /// The sessions of a subject, a page at a time.
@@ -230,7 +250,11 @@ impl SessionService {
         subject: &str,
         except: Option<&str>,
     ) -> Result<u64, SessionError> {
-        self.store(application).remove_subject(application, subject, except).await
+        let [application, subject] = [application, subject].map(str::to_owned);
+        let (store, except) = (self.store(&application), except.map(str::to_owned));
+        let operation =
+            |store: Arc<Store>| async move { store.remove_subject(&application, &subject, except.as_deref()).await };
+        self.to_its_end(store, operation).await
     }
 
     /// The largest payload that the application's store takes, in bytes.
@@ -269,11 +293,29 @@ impl SessionService {
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }
     }
 
-    fn store(&self, application: &str) -> &Store {
+    /// Runs an operation so that a client that hangs up does not cut it off.
+    async fn to_its_end<T, F>(
+        &self,
+        store: &Arc<Store>,
+        operation: impl FnOnce(Arc<Store>) -> F,
+    ) -> Result<T, SessionError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, SessionError>> + Send + 'static,
+    {
+        let operation = operation(store.clone());
+        if store.waits() {
+            self.inner.detached.run(operation).await.unwrap_or_else(|| Err(store.stopping()))
+        } else {
+            operation.await
+        }
+    }
+
+    fn store(&self, application: &str) -> &Arc<Store> {
         self.inner.applications.get(application).unwrap_or(&self.inner.default)
     }
 
-    fn store_of(&self, key: &SessionKey) -> &Store {
+    fn store_of(&self, key: &SessionKey) -> &Arc<Store> {
         self.store(key.application())
     }
 }

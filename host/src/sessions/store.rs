@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     SessionError,
+    abandoned::Detached,
     events::{EventSink, Handler},
     journal::{Counts, Journal},
     lines::{Lines, Try},
@@ -31,6 +32,13 @@ const ID_ATTEMPTS: usize = 3;
 /// How many sessions a listing asks the provider for at a time when it goes through all of them.
 const PAGE: u32 = 256;
 
+/// The plugins that a store is made of.
+pub(super) struct Plugins {
+    pub(super) provider: Provider,
+    pub(super) ids: IdManager,
+    pub(super) handlers: Vec<Arc<Handler>>,
+}
+
 /// A store that is open.
 pub(super) struct Store {
     name: String,
@@ -38,7 +46,8 @@ pub(super) struct Store {
     provider: Provider,
     ids: IdManager,
     clock: Clock,
-    lines: Lines,
+    lines: Arc<Lines>,
+    detached: Detached,
     journal: Arc<Journal>,
     handlers: Vec<Arc<Handler>>,
     operations: AtomicU64,
@@ -49,12 +58,12 @@ impl Store {
     pub(super) fn new(
         name: &str,
         config: StoreConfig,
-        provider: Provider,
-        ids: IdManager,
+        plugins: Plugins,
         clock: Clock,
         mut sinks: Vec<Arc<dyn EventSink>>,
-        handlers: Vec<Arc<Handler>>,
+        detached: Detached,
     ) -> Self {
+        let Plugins { provider, ids, handlers } = plugins;
         for handler in &handlers {
             sinks.push(handler.clone());
         }
@@ -64,12 +73,18 @@ impl Store {
             provider,
             ids,
             clock,
-            lines: Lines::default(),
+            lines: Arc::default(),
+            detached,
             journal: Arc::new(Journal::new(name, sinks)),
             handlers,
             operations: AtomicU64::new(0),
             failures: AtomicU64::new(0),
         }
+    }
+
+    /// Whether an operation may wait for something outside the host.
+    pub(super) fn waits(&self) -> bool {
+        self.provider.waits()
     }
 
     pub(super) fn max_payload(&self) -> usize {
@@ -175,7 +190,7 @@ impl Store {
         let outcome = self
             .lines
             .wait_for(key, wait, || async {
-                let outcome = self.settle(self.provider.get_exclusive(key).await)?;
+                let outcome = self.settle(self.take_lock(key).await)?;
                 Ok::<_, SessionError>(match outcome {
                     GetExclusiveOutcome::Locked(_) => Try::Locked(outcome),
                     GetExclusiveOutcome::Found(..) => Try::DoneWithLock(outcome),
@@ -187,6 +202,14 @@ impl Store {
             self.note_first_read(key, item.uninitialized);
         }
         Ok(outcome)
+    }
+
+    async fn take_lock(&self, key: &SessionKey) -> Result<GetExclusiveOutcome, CallError> {
+        if self.provider.waits() {
+            self.detached.get_exclusive(&self.provider, key, &self.lines).await
+        } else {
+            self.provider.get_exclusive(key).await
+        }
     }
 
     pub(super) async fn set_and_release(
@@ -428,6 +451,12 @@ impl Store {
             operation,
             interface,
         }
+    }
+
+    /// What is answered to what the stop of the host cut off.
+    pub(super) fn stopping(&self) -> SessionError {
+        let error = StoreError::Unavailable("the host is stopping".to_owned());
+        SessionError::Store { store: self.name.clone(), plugin: self.provider.plugin().to_owned(), error }
     }
 
     fn ids_taken(&self) -> SessionError {

@@ -1,6 +1,7 @@
 //! What clients and operators see when a plugin or its back end fails: each failure has an answer of its own that names
 //! plugin, cause and what to do; the next request is served; and other stores do not notice.
 
+mod abandoned;
 mod events;
 mod http;
 mod state_server;

@@ -8,11 +8,13 @@ use serde_json::json;
 
 use crate::{Troubled, problem};
 
-/// A store whose provider is this fixture, under these limits. It does not sweep: its sweeps would be calls, too.
+/// A store whose provider is this fixture, under these limits. It sweeps once: its sweeps are calls, too.
 fn start(fixture: &str, limits: &str, grants: &str) -> Result<Troubled> {
     let config =
         format!("[stores.bad]\nprovider = \"{fixture}\"\nsweep_interval = \"1h\"\n[applications]\nbad = \"bad\"\n");
-    Troubled::start(&config, &[(fixture, &format!("{grants}\n[limits]\n{limits}\n"))])
+    let troubled = Troubled::start(&config, &[(fixture, &format!("{grants}\n[limits]\n{limits}\n"))])?;
+    troubled.host.wait_until("it has swept", || Ok(troubled.plugin(fixture)?["calls"] != 0))?;
+    Ok(troubled)
 }
 
 /// Reads the session that makes the plugin hit a limit, and sees what comes of it.
