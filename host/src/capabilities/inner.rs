@@ -17,16 +17,10 @@ use wasmtime::{
     component::{ComponentType, Lift, Linker, LinkerInstance, Lower},
 };
 
-use super::{
-    GuestContext, GuestView, Nonsense,
-    bindings::types,
-    convert,
-    expiry_callback::ExpirySink,
-    link::{CONTRACT_PACKAGE, CONTRACT_VERSION},
-};
+use super::{GuestContext, GuestView, Nonsense, bindings::types, convert, expiry_callback::ExpirySink};
 use crate::contract::{
-    Condition, GetExclusiveOutcome, GetOutcome, ReleaseOutcome, RemoveOutcome, RenameOutcome, ResetOutcome,
-    SessionData, SessionKey, SessionPage, SetOutcome, StoreError,
+    CONTRACT_PACKAGE, CONTRACT_VERSION, Condition, GetExclusiveOutcome, GetOutcome, ReleaseOutcome, RemoveOutcome,
+    RenameOutcome, ResetOutcome, SessionData, SessionKey, SessionPage, SetOutcome, StoreError,
 };
 
 /// A call on its way.

@@ -11,13 +11,10 @@ use super::{
     inner,
     wasi::{self, Interface},
 };
-use crate::config::Grants;
-
-/// The contract version that this host speaks.
-pub const CONTRACT_VERSION: &str = "0.1.0";
-
-/// The package of the contract.
-pub const CONTRACT_PACKAGE: &str = "cloakroom:session";
+use crate::{
+    config::Grants,
+    contract::{CONTRACT_PACKAGE, CONTRACT_VERSION},
+};
 
 /// What linking a component found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -29,5 +29,5 @@ pub use inner::{InnerCall, InnerProvider, run_inline};
 
 pub use grant_file::grant_lines;
 pub use limit_hits::{Limit, LimitHits, PayloadOverLimit};
-pub use link::{CONTRACT_PACKAGE, CONTRACT_VERSION, LinkError, Linked, link};
+pub use link::{LinkError, Linked, link};
 pub use log::LogBudget;

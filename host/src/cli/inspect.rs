@@ -3,8 +3,9 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use cloakroom::{
-    capabilities::{CONTRACT_PACKAGE, CONTRACT_VERSION, kv::Kv},
+    capabilities::kv::Kv,
     clock::Clock,
+    contract::{CONTRACT_PACKAGE, CONTRACT_VERSION},
     plugins::Runtime,
 };
 

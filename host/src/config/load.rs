@@ -1,28 +1,11 @@
 //! From files and the command line to a [`Config`] or [`Grants`].
 
-use std::{
-    fs, io,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::Path};
 
 use super::{
-    document::Document, findings::Findings, grants, model::Config, model::Grants, model::Limits, problem::ConfigError,
-    validate,
+    document::Document, findings::Findings, grants, model::Config, model::Grants, model::Limits, overrides::Overrides,
+    problem::ConfigError, validate,
 };
-
-/// What the command line says, over what the file says.
-#[derive(Debug, Clone, Default)]
-pub struct Overrides {
-    /// `--plugins DIR`
-    pub plugins: Option<PathBuf>,
-    /// `--state-server ADDR`; switches the front end on.
-    pub state_server: Option<SocketAddr>,
-    /// `--http ADDR`; switches the front end on.
-    pub http: Option<SocketAddr>,
-    /// `--data DIR`
-    pub data_dir: Option<PathBuf>,
-}
 
 impl Config {
     /// The configuration of a file, or the defaults where there is none, and what the command line says instead.

@@ -19,6 +19,7 @@ mod granted;
 mod grants;
 mod load;
 mod model;
+mod overrides;
 mod problem;
 mod secret;
 mod size;
@@ -28,9 +29,9 @@ mod values;
 pub mod web_config;
 
 pub use granted::{Access, GrantedAddress, GrantedDirectory};
-pub use load::Overrides;
 pub use model::{
     Config, DEFAULT_STORE, Grants, HttpConfig, Limits, LogConfig, LogFormat, PluginsConfig, StateServerConfig,
     StoreConfig,
 };
+pub use overrides::Overrides;
 pub use problem::{ConfigError, Problem};

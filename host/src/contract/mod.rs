@@ -9,6 +9,7 @@ mod item;
 mod key;
 mod lock;
 mod outcome;
+mod package;
 mod payload;
 
 pub use end_reason::EndReason;
@@ -19,4 +20,5 @@ pub use lock::{Lock, LockId};
 pub use outcome::{
     Condition, GetExclusiveOutcome, GetOutcome, ReleaseOutcome, RemoveOutcome, RenameOutcome, ResetOutcome, SetOutcome,
 };
+pub use package::{CONTRACT_PACKAGE, CONTRACT_VERSION};
 pub use payload::Payload;

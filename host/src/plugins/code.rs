@@ -11,8 +11,9 @@ use wasmtime::{
 
 use super::{Description, LoadError, LoadFailure, component::Recognised, counters::Counters, instance::InstanceState};
 use crate::{
-    capabilities::{CONTRACT_PACKAGE, CONTRACT_VERSION, Linked, link},
+    capabilities::{Linked, link},
     config::{Grants, Limits},
+    contract::{CONTRACT_PACKAGE, CONTRACT_VERSION},
 };
 
 /// What all pools of a plugin share.

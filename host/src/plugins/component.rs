@@ -7,7 +7,10 @@ use thiserror::Error;
 use wasmtime::{Engine, component::Component};
 
 use super::{NotAdmitted, cache::CodeCache};
-use crate::capabilities::{CONTRACT_PACKAGE, CONTRACT_VERSION, LinkError, grant_lines};
+use crate::{
+    capabilities::{LinkError, grant_lines},
+    contract::{CONTRACT_PACKAGE, CONTRACT_VERSION},
+};
 
 /// The kinds of component that the contract knows, by the interface that they export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

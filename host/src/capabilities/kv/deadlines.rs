@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::index::Serial;
+use super::serial::Serial;
 use crate::clock::UnixMillis;
 
 /// The moment from which an entry is expired. Ordered, `NEVER` last.

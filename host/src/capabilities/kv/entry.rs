@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{deadlines::Deadline, index::Serial};
+use super::{deadlines::Deadline, serial::Serial};
 use crate::{clock::UnixMillis, contract::Payload};
 
 /// The most bytes that a key may have.

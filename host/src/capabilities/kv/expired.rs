@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{deadlines::Deadline, entry::Stored, index::Serial};
+use super::{deadlines::Deadline, entry::Stored, serial::Serial};
 use crate::clock::UnixMillis;
 
 /// An expired entry with the key that it had.

@@ -10,13 +10,10 @@ use super::{
     deadlines::{Deadline, Deadlines},
     entry::Stored,
     keys::Keys,
+    serial::Serial,
     tags::Tags,
 };
 use crate::clock::UnixMillis;
-
-/// Names an entry within its bucket from its insertion to its end, through overwrites and renames. Later is larger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Serial(pub(super) u64);
 
 /// An entry whose mark has passed.
 pub(super) struct Due {

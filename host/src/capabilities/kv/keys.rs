@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
-use super::index::Serial;
+use super::serial::Serial;
 
 /// The keys by serial.
 #[derive(Default)]

@@ -5,7 +5,8 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use super::{
     bucket::{Bucket, Parts},
     entry::{KeyPage, Stored},
-    index::{Index, Serial},
+    index::Index,
+    serial::Serial,
 };
 use crate::clock::UnixMillis;
 

@@ -18,6 +18,7 @@ mod listing;
 mod put;
 mod quota;
 mod rename;
+mod serial;
 mod snapshot;
 mod sweep;
 mod tags;

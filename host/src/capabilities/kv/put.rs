@@ -9,7 +9,7 @@ use super::{
     deadlines::Deadline,
     entry::{PutCondition, PutError, Slot, Stored, TagChange, Words, size},
     expired::Record,
-    index::Serial,
+    serial::Serial,
 };
 use crate::{clock::UnixMillis, contract::Payload};
 

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::index::Serial;
+use super::serial::Serial;
 
 /// The serials of the entries of each tag. A tag without entries is not kept.
 #[derive(Default)]

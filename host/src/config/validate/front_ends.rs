@@ -6,8 +6,8 @@ use super::{DAY, GIB, HOUR, MIB, MILLISECOND, MINUTE};
 use crate::config::{
     file::{HttpSection, StateServerSection},
     findings::Findings,
-    load::Overrides,
     model::{Config, HttpConfig, StateServerConfig},
+    overrides::Overrides,
     problem::Problem,
     values::WrittenAddress,
 };

@@ -12,8 +12,8 @@ use tracing_subscriber::EnvFilter;
 use super::{
     file::{ConfigFile, LimitsSection, LogSection, PluginsSection},
     findings::Findings,
-    load::Overrides,
     model::{Config, Limits, LogConfig, LogFormat, PluginsConfig},
+    overrides::Overrides,
     problem::ConfigError,
 };
 use crate::signature::{KeyError, PublicKey};

@@ -20,7 +20,7 @@ use crate::{
         deadlines::Deadline,
         entry::{Slot, Stored},
         expired,
-        index::Serial,
+        serial::Serial,
     },
     clock::{Clock, UnixMillis},
     contract::Payload,
