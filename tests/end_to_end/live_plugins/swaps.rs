@@ -26,6 +26,32 @@ fn new_builds_of_provider_and_generator_fail_no_request_and_lose_no_update_under
 }
 
 #[test]
+fn new_builds_of_any_plugin_of_a_stack_fail_no_request_and_lose_no_update_under_load() -> Result<()> {
+    const STACK: [&str; 3] = ["compress", "encrypt", "memory"];
+    const ROUNDS: usize = 4;
+    let key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    let live = Live::start(&format!("[stores.default]\nprovider = {STACK:?}\n"), |directory| {
+        for name in ["compress", "encrypt"] {
+            fs::copy(shipped(name)?, directory.path().join(format!("{name}.wasm")))?;
+        }
+        fs::write(directory.path().join("compress.toml"), "payload = true\n")?;
+        let encrypt = format!("payload = true\n[settings]\nkeys = \"k1:{key}\"\n");
+        Ok(fs::write(directory.path().join("encrypt.toml"), encrypt)?)
+    })?;
+    let load = Load::start(&live.host)?;
+    for round in 0..ROUNDS {
+        for (number, name) in STACK.into_iter().enumerate() {
+            live.replace(&format!("{name}.wasm"), build(&fs::read(shipped(name)?)?, round))?;
+            live.host.wait_for_log_count(" swapped ", round * STACK.len() + number + 1)?;
+        }
+    }
+    let added = load.finish()?;
+    ensure!(added > 100, "only {added} updates during {} changes", ROUNDS * STACK.len());
+    println!("{added} updates during {} changes in a stack, none lost and no request failed", ROUNDS * STACK.len());
+    Ok(())
+}
+
+#[test]
 fn a_lock_outlives_the_build_that_gave_it_out() -> Result<()> {
     let live = Live::start("", |_| Ok(()))?;
     live.put("a", "before")?;
