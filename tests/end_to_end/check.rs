@@ -314,6 +314,17 @@ fn a_trap_a_loop_and_a_glutton_are_named_with_the_limit_they_hit() {
 }
 
 #[test]
+fn a_trap_is_shown_to_the_author_with_the_functions_that_were_running() {
+    let mut check = cloakroom();
+    check.args(["check", "--setting", "traps=1", "--rule", "robust.no-trap"]);
+    let output = check.arg(fixture("failing-provider.wasm")).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let frames: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("      in ")).collect();
+    assert!(frames.first().is_some_and(|frame| frame.contains("failing_provider::")), "{text}");
+    assert!(frames.len() <= 17, "{text}");
+}
+
+#[test]
 fn rules_can_be_run_one_by_one() {
     let checked = check(&plugin("memory.wasm"), &["--rule", "lock.exclusive", "--rule", "keys.longest"]);
     assert_conforms(&checked);

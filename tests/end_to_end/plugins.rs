@@ -161,7 +161,7 @@ async fn failure_of(fault: &str, limits: Limits) -> Result<(Plugin, PluginFailur
         provider.set_and_release(&key("1"), data("x"), None, Condition::None, false).await?;
         match provider.reset_timeout(&key("1")).await {
             Err(CallError::Plugin(error)) => {
-                ensure!(error.plugin == "wrong-provider", "{error}");
+                ensure!(&*error.plugin == "wrong-provider", "{error}");
                 failures.push(error.failure);
             }
             other => anyhow::bail!("not a failure of the plugin: {other:?}"),

@@ -50,13 +50,14 @@ impl LogBudget {
         Self { lines_per_second: limits.log_lines, length: limits.log_length, hits, window }
     }
 
-    /// Logs a line at a level if the budget allows it, and says first how many it did not.
-    pub fn log(&self, plugin: &str, level: Level, line: &str) {
+    /// Whether the budget allows one more line. Says first how many it did not.
+    pub fn allow(&self, plugin: &str) -> bool {
         let limit = self.lines_per_second;
         match self.verdict() {
-            Verdict::Log { dropped_before: 0 } => {}
+            Verdict::Log { dropped_before: 0 } => true,
             Verdict::Log { dropped_before } => {
                 tracing::warn!(plugin, lines = dropped_before, "lines of this plugin were dropped (limit `log_lines`)");
+                true
             }
             verdict @ (Verdict::DropFirst | Verdict::Drop) => {
                 self.hits.count(Limit::LogLines);
@@ -66,8 +67,15 @@ impl LogBudget {
                         "it logs more than {limit} lines a second (limit `log_lines`): dropping some"
                     );
                 }
-                return;
+                false
             }
+        }
+    }
+
+    /// Logs a line at a level if the budget allows it.
+    pub fn log(&self, plugin: &str, level: Level, line: &str) {
+        if !self.allow(plugin) {
+            return;
         }
         if line.len() > self.length {
             self.hits.count(Limit::LogLength);

@@ -13,13 +13,14 @@
 //! that is not there is thus missed when the plugin is loaded and not when a visitor comes.
 
 use std::{
-    io,
+    io, mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::io::AsyncWrite;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::{
@@ -44,7 +45,7 @@ const MAX_RANDOM: u64 = 65_536;
 
 /// The WASI state of one instance.
 pub(super) fn context(setup: &GuestSetup, reach: &Reach) -> WasiCtx {
-    let log = |level| GuestOutput { plugin: setup.plugin.clone(), level, budget: setup.log_budget.clone() };
+    let log = |level| GuestOutput::new(setup, level);
     let mut wasi = WasiCtxBuilder::new();
     wasi.wall_clock(GuestClock(setup.clock.clone()))
         .max_random_size(MAX_RANDOM)
@@ -180,10 +181,56 @@ impl HostWallClock for GuestClock {
 
 /// Standard output or error of a guest: lines of the log.
 #[derive(Clone)]
-struct GuestOutput {
+struct GuestOutput(Arc<GuestLines>);
+
+struct GuestLines {
     plugin: Arc<str>,
     level: Level,
     budget: Arc<LogBudget>,
+    /// The most of a line that is kept until its end comes, bytes.
+    longest: usize,
+    /// A line whose end is yet to come. Languages write a message in pieces, that of a panic among them.
+    begun: Mutex<Vec<u8>>,
+}
+
+impl GuestOutput {
+    fn new(setup: &GuestSetup, level: Level) -> Self {
+        Self(Arc::new(GuestLines {
+            plugin: setup.plugin.clone(),
+            level,
+            budget: setup.log_budget.clone(),
+            longest: setup.limits.log_length,
+            begun: Mutex::default(),
+        }))
+    }
+}
+
+impl GuestLines {
+    fn write(&self, bytes: &[u8]) {
+        let mut begun = self.begun.lock();
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            begun.extend_from_slice(piece);
+            if piece.ends_with(b"\n") || begun.len() > self.longest {
+                self.log(&mem::take(&mut *begun));
+            }
+        }
+    }
+
+    fn log(&self, line: &[u8]) {
+        let line = String::from_utf8_lossy(line);
+        let line = line.trim_end();
+        if !line.is_empty() {
+            self.budget.log(&self.plugin, self.level, line);
+        }
+    }
+}
+
+/// What it wrote last, which may say what it died of.
+impl Drop for GuestLines {
+    fn drop(&mut self) {
+        let rest = mem::take(self.begun.get_mut());
+        self.log(&rest);
+    }
 }
 
 impl IsTerminal for GuestOutput {
@@ -200,9 +247,7 @@ impl StdoutStream for GuestOutput {
 
 impl AsyncWrite for GuestOutput {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        for line in String::from_utf8_lossy(bytes).lines().filter(|line| !line.trim().is_empty()) {
-            self.budget.log(&self.plugin, self.level, line);
-        }
+        self.0.write(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -220,7 +265,35 @@ mod tests {
     use wasmtime::Engine;
 
     use super::*;
-    use crate::capabilities::GuestContext;
+    use crate::{
+        capabilities::{GuestContext, LimitHits},
+        config::Limits,
+    };
+
+    #[test]
+    fn what_a_guest_writes_in_pieces_is_one_line() {
+        let hits = Arc::new(LimitHits::default());
+        let limits = Limits { log_lines: 1, ..Limits::default() };
+        let lines = GuestLines {
+            plugin: "talkative".into(),
+            level: Level::Warn,
+            budget: Arc::new(LogBudget::new(&limits, hits.clone())),
+            longest: 16,
+            begun: Mutex::default(),
+        };
+        let dropped = || hits.hit().map(|(_, dropped)| dropped).sum::<u64>();
+        for piece in ["panicked", " at", " lib.rs\n", "\n"] {
+            lines.write(piece.as_bytes());
+        }
+        assert_eq!(dropped(), 0, "one line, and an empty one is none");
+        lines.write(b"one\ntwo\nand");
+        assert_eq!(dropped(), 2);
+        lines.write(&[b'x'; 16]);
+        assert_eq!(dropped(), 3, "more is not kept");
+        lines.write(b"its last words");
+        drop(lines);
+        assert_eq!(dropped(), 4);
+    }
 
     #[test]
     fn every_interface_that_is_listed_can_be_linked() {

@@ -45,11 +45,22 @@ impl From<CallError> for Finding {
 
 impl From<PluginError> for Finding {
     fn from(error: PluginError) -> Self {
+        let text = with_place(&error);
         match &error.failure {
-            PluginFailure::Nonsense { .. } => Self::broken("an answer that the contract allows", error.to_string()),
-            _ => Self::Unjudged { reason: error.to_string() },
+            PluginFailure::Nonsense { .. } => Self::broken("an answer that the contract allows", text),
+            _ => Self::Unjudged { reason: text },
         }
     }
+}
+
+/// How the component failed and, if its file has names of functions, where: a line for each, innermost first.
+pub(super) fn with_place(error: &PluginError) -> String {
+    let mut text = error.to_string();
+    for frame in error.backtrace.frames() {
+        text.push_str("\n      in ");
+        text.push_str(frame);
+    }
+    text
 }
 
 impl From<KeyError> for Finding {

@@ -11,7 +11,7 @@ use wasmtime::{
 
 use super::{Description, LoadError, LoadFailure, component::Recognised, counters::Counters, instance::InstanceState};
 use crate::{
-    capabilities::{Linked, link},
+    capabilities::{Linked, LogBudget, link},
     config::{Grants, Limits},
     contract::{CONTRACT_PACKAGE, CONTRACT_VERSION},
 };
@@ -29,6 +29,8 @@ pub(super) struct Code {
     pub(super) wraps: bool,
     pub(super) limits: Limits,
     pub(super) counters: Arc<Counters>,
+    /// How many of its failed calls may be told of.
+    pub(super) failure_lines: LogBudget,
     /// Whether it has ever used up its CPU time or its memory. From then on its calls are kept apart from the threads
     /// that serve everybody.
     pub(super) is_greedy: AtomicBool,
@@ -57,8 +59,21 @@ impl Code {
         let (Linked { waits, wraps }, pre) = prepare(false)?;
         let pre_around_waiting = if wraps && !waits { Some(prepare(true)?.1) } else { None };
         let limits = grants.limits.unwrap_or(limits);
+        // A budget of their own, or one that logs too much would hide them.
+        let failure_lines = LogBudget::new(&limits, counters.limit_hits.clone());
         let is_greedy = AtomicBool::new(false);
-        Ok(Self { component, pre, pre_around_waiting, waits, wraps, limits, counters, description, is_greedy })
+        Ok(Self {
+            component,
+            pre,
+            pre_around_waiting,
+            waits,
+            wraps,
+            limits,
+            counters,
+            description,
+            failure_lines,
+            is_greedy,
+        })
     }
 
     /// The plugin's name.

@@ -1,8 +1,10 @@
 //! The one wasmtime engine of a host, and the thread that ticks its epochs.
 
-use std::{thread, time::Duration};
+use std::{num::NonZeroUsize, thread, time::Duration};
 
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
+
+use super::backtrace;
 
 /// The time between two epochs: the grain of the CPU limit.
 pub(super) const TICK: Duration = Duration::from_millis(10);
@@ -37,7 +39,11 @@ pub(super) fn engine() -> wasmtime::Result<Engine> {
         .concurrency_support(false)
         // A guest's own recursion ends in a trap well before the host's stack does.
         .max_wasm_stack(512 * 1024)
-        .async_stack_size(1024 * 1024);
+        .async_stack_size(1024 * 1024)
+        // Read at a trap only. Said here, because by itself wasmtime asks an environment variable, and the answer is
+        // part of what compiled code is cached under.
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(backtrace::WALKED));
     let engine = Engine::new(&config)?;
     tick(&engine);
     Ok(engine)

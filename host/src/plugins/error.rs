@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use thiserror::Error;
 
+use super::GuestBacktrace;
 use crate::{capabilities::Limit, contract::StoreError};
 
 /// Why a call did not end in an outcome.
@@ -22,9 +23,19 @@ pub enum CallError {
 #[error("plugin `{plugin}` {failure}")]
 pub struct PluginError {
     /// The plugin's name: its file name without `.wasm`.
-    pub plugin: String,
+    pub plugin: Box<str>,
     /// What happened.
     pub failure: PluginFailure,
+    /// Where in the component, for its author.
+    pub backtrace: GuestBacktrace,
+}
+
+impl PluginError {
+    /// A failure that has no place in the component.
+    #[must_use]
+    pub fn new(plugin: &str, failure: PluginFailure) -> Self {
+        Self { plugin: plugin.into(), failure, backtrace: GuestBacktrace::default() }
+    }
 }
 
 /// What happened in a plugin, and what to do about it. Each limit has its own kind, so that nobody has to read a text to
@@ -36,7 +47,7 @@ pub enum PluginFailure {
     Trap {
         /// The operation of the contract.
         operation: &'static str,
-        /// The trap and the guest's backtrace.
+        /// The trap.
         reason: String,
     },
     /// It computed for too long.
@@ -170,6 +181,15 @@ impl PluginFailure {
             Self::Busy { limit } => Some((Limit::Instances, count(limit))),
             Self::Trap { .. } | Self::Nonsense { .. } | Self::Instantiate { .. } | Self::Unavailable { .. } => None,
         }
+    }
+
+    /// Whether code of the plugin was running when it failed. Of such a failure the log has told, with its place.
+    #[must_use]
+    pub fn has_place(&self) -> bool {
+        matches!(
+            self,
+            Self::Trap { .. } | Self::Cpu { .. } | Self::Memory { .. } | Self::Payload { .. } | Self::Handles { .. }
+        )
     }
 
     /// Whether the plugin was called and failed, as opposed to not being called at all.

@@ -115,7 +115,7 @@ impl Health {
         self.patient.counters.turned_away.fetch_add(1, Ordering::Relaxed);
         let retry_after = if pause.is_tried { FIRST_PAUSE } else { pause.until.since(now) };
         let failure = PluginFailure::Unavailable { failures: *failures, last: last.clone(), retry_after };
-        Err(PluginError { plugin: self.patient.plugin.to_string(), failure })
+        Err(PluginError::new(&self.patient.plugin, failure))
     }
 
     /// Whether it is not called, the pause is over, and nobody has tried it yet.
@@ -180,7 +180,7 @@ impl Health {
         }
         let State { failures, last, pause } = &mut *state;
         *failures = failures.saturating_add(1);
-        // The backtrace of a trap has more.
+        // It is shown on one line.
         *last = failure.to_string().lines().next().unwrap_or_default().into();
         self.is_failing.store(true, Ordering::Relaxed);
         let number = match pause {
@@ -277,7 +277,7 @@ mod tests {
 
     fn trap() -> CallError {
         let failure = PluginFailure::Trap { operation: "get", reason: "unreachable\n 0: get".to_owned() };
-        CallError::Plugin(PluginError { plugin: "bad".to_owned(), failure })
+        CallError::Plugin(PluginError::new("bad", failure))
     }
 
     /// Makes a call that ends like this; whether it was let through.
@@ -363,7 +363,7 @@ mod tests {
         let (health, clock) = failing(PATIENCE);
         clock.advance(FIRST_PAUSE);
         drop(health.admit().expect("the attempt"));
-        let saturated = PluginError { plugin: "bad".to_owned(), failure: PluginFailure::Saturated { limit: 1 } };
+        let saturated = PluginError::new("bad", PluginFailure::Saturated { limit: 1 });
         assert!(call(&health, Some(&CallError::Plugin(saturated))));
         assert!(health.is_due());
         assert!(call(&health, None));

@@ -4,6 +4,7 @@
 //! words of the contract that it carries over the boundary.
 
 mod admission;
+mod backtrace;
 mod build;
 mod cache;
 mod code;
@@ -34,6 +35,7 @@ mod succession;
 mod watch;
 
 pub use admission::NotAdmitted;
+pub use backtrace::GuestBacktrace;
 pub use component::{Description, Kind, LoadError, LoadFailure};
 pub use directory::{FindError, PluginDirectory};
 pub use error::{CallError, PluginError, PluginFailure};

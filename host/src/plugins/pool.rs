@@ -25,7 +25,7 @@ use wasmtime::{
 };
 
 use super::{
-    CallError, PluginError, PluginFailure,
+    CallError, GuestBacktrace, PluginError, PluginFailure,
     code::Code,
     counters::Counters,
     exports::{Exports, Params, StateTransfer, Value},
@@ -217,12 +217,16 @@ impl<E: Exports> Pool<E> {
             function.call(&mut *store, params)
         };
         answer.map_err(|error| {
-            tracing::debug!(plugin = %self.code.name(), operation, "{error:?}");
             let failure = instance::failure(store, operation, &error);
             if matches!(failure, PluginFailure::Cpu { .. } | PluginFailure::Memory { .. }) {
                 self.code.is_greedy.store(true, Ordering::Relaxed);
             }
-            self.failed(failure)
+            let backtrace = GuestBacktrace::of(&error);
+            let plugin = self.code.name();
+            if self.code.failure_lines.allow(plugin) {
+                tracing::warn!(plugin, store = %self.store_name, operation, %backtrace, "it {failure}");
+            }
+            self.failed_at(failure, backtrace)
         })
     }
 
@@ -295,12 +299,16 @@ impl<E: Exports> Pool<E> {
     }
 
     fn failed(&self, failure: PluginFailure) -> CallError {
+        self.failed_at(failure, GuestBacktrace::default())
+    }
+
+    fn failed_at(&self, failure: PluginFailure, backtrace: GuestBacktrace) -> CallError {
         let counters = &self.code.counters;
         counters.failures.fetch_add(1, Ordering::Relaxed);
         if let Some((limit, _)) = failure.limit() {
             counters.limit_hits.count(limit);
         }
-        CallError::Plugin(PluginError { plugin: self.code.name().to_owned(), failure })
+        CallError::Plugin(PluginError { backtrace, ..PluginError::new(self.code.name(), failure) })
     }
 }
 

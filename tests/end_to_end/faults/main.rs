@@ -5,6 +5,7 @@ mod abandoned;
 mod events;
 mod http;
 mod state_server;
+mod traps;
 
 use std::fs;
 

@@ -5,7 +5,7 @@ use std::{fmt::Write, sync::Arc};
 use super::storing::{holds, inserted};
 use crate::{
     conformance::{
-        finding::{Checked, Finding},
+        finding::{Checked, Finding, with_place},
         id_trial::IdTrial,
         rule::{Needs, Rule},
         sink::Collector,
@@ -83,10 +83,10 @@ fn unless_failed(finding: Finding) -> Checked {
 
 fn none_of(failures: &[PluginError]) -> Checked {
     let Some(first) = failures.first() else { return Ok(()) };
-    let mut seen = first.to_string();
+    let mut seen = with_place(first);
     if failures.len() > 1 {
         // Writing to a string does not fail.
-        let _ = write!(seen, " (and {} failed calls more)", failures.len() - 1);
+        let _ = write!(seen, "\n      (and {} failed calls more)", failures.len() - 1);
     }
     Err(failed(seen))
 }

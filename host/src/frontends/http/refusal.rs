@@ -62,10 +62,13 @@ fn of_store(error: &StoreError, detail: &str) -> Problem {
 /// called for now ask for a retry, since the others would most likely fail again.
 fn of_plugin(store: &str, error: PluginError) -> Problem {
     let detail = format!("store `{store}`: {error}");
-    let PluginError { plugin, failure } = error;
+    let PluginError { plugin, failure, .. } = error;
     if let PluginFailure::Unavailable { .. } = failure {
         // Told when that began.
         tracing::debug!(store, plugin, %failure, "a request was turned away");
+    } else if failure.has_place() {
+        // Told with its backtrace.
+        tracing::debug!(store, plugin, %failure, "a request failed in a plugin");
     } else {
         tracing::warn!(store, plugin, %failure, "a request failed in a plugin");
     }
@@ -111,7 +114,7 @@ mod tests {
     }
 
     fn plugin_error(failure: PluginFailure) -> SessionError {
-        SessionError::Plugin { store: "carts".into(), error: PluginError { plugin: "bad".into(), failure } }
+        SessionError::Plugin { store: "carts".into(), error: PluginError::new("bad", failure) }
     }
 
     fn status(error: SessionError) -> (u16, bool) {
