@@ -1,14 +1,17 @@
-//! What a component costs, for `cloakroom bench`: how long it takes to compile and to start, and how long its calls take.
+//! What a component costs, for `cloakroom bench`: how long it takes to compile and to start, how long its calls take, and
+//! the memory of an instance.
 //!
 //! A provider is measured by pairs of get-exclusive and set-and-release on a few sessions, called as the session
 //! service calls it, on one thread and without a network; a generator by the IDs that it makes. Several components are
 //! measured in one run, taking turns, because figures from two runs on a busy machine cannot be compared.
 
 mod latencies;
+mod memory;
 mod report;
 mod work;
 
 use std::{
+    any::Any,
     collections::BTreeMap,
     path::PathBuf,
     time::{Duration, Instant},
@@ -17,9 +20,10 @@ use std::{
 use thiserror::Error;
 
 pub use latencies::Summary;
+pub use memory::Footprint;
 pub use report::{Figures, Measured, Report};
 
-use self::work::Worker;
+use self::{memory::Crowd, work::Worker};
 use crate::{
     capabilities::kv::Kv,
     clock::Clock,
@@ -105,6 +109,7 @@ struct Contestant {
     plugin: Plugin,
     compile: Duration,
     start: Duration,
+    footprint: Footprint,
 }
 
 /// Measures components side by side: the first and what it is compared with.
@@ -113,9 +118,11 @@ pub async fn measure(candidates: &[Candidate], effort: &Effort) -> Result<Report
     // Without a cache, or the time to compile would be that of a look-up.
     let runtime = Runtime::new(clock.clone(), Kv::new(clock), None).map_err(BenchmarkError::Host)?;
     let mut contestants = Vec::new();
+    let mut crowds = Vec::new();
     for candidate in candidates {
-        contestants.push(enter(&runtime, candidate).await?);
+        contestants.push(enter(&runtime, candidate, &mut crowds).await?);
     }
+    drop(crowds);
     let does_pairs = contestants.first().is_some_and(|first| first.plugin.is_provider());
     contestants.retain(|other| other.plugin.is_provider() == does_pairs || !other.candidate.only_if_alike);
     if let Some((first, others)) = contestants.split_first()
@@ -137,8 +144,24 @@ pub async fn measure(candidates: &[Candidate], effort: &Effort) -> Result<Report
     Ok(Report { figures: figures.collect() })
 }
 
-/// Compiles a component and starts instances of it.
-async fn enter(runtime: &Runtime, candidate: &Candidate) -> Result<Contestant, BenchmarkError> {
+/// A component that is ready to work for a store: a [`Provider`](crate::plugins::Provider) or another of the sort.
+type Started = Box<dyn Any>;
+
+/// Makes an instance and initializes it.
+async fn start(plugin: &Plugin, store: &str, settings: &BTreeMap<String, String>) -> Result<Started, CallError> {
+    if plugin.is_provider() {
+        Ok(Box::new(plugin.provider(store, settings).await?))
+    } else {
+        Ok(Box::new(plugin.id_manager(store, settings).await?))
+    }
+}
+
+/// Compiles a component and starts instances of it. Those whose memory was measured go into `crowds`.
+async fn enter(
+    runtime: &Runtime,
+    candidate: &Candidate,
+    crowds: &mut Vec<Crowd>,
+) -> Result<Contestant, BenchmarkError> {
     let limits = Limits::default();
     let grants = Grants::beside(&candidate.component, limits)?;
     let begun = Instant::now();
@@ -148,21 +171,19 @@ async fn enter(runtime: &Runtime, candidate: &Candidate) -> Result<Contestant, B
         let kinds = plugin.description().kinds_text();
         return Err(BenchmarkError::NoWork { file: candidate.component.clone(), kinds });
     }
+    let failed = |error| BenchmarkError::Call { file: candidate.component.clone(), error };
+    let (footprint, crowd) = memory::measure(&plugin, &candidate.settings).await.map_err(failed)?;
+    crowds.push(crowd);
     let mut starts = Vec::new();
     for number in 0..STARTS {
         let begun = Instant::now();
         let store = format!("start-{number}");
-        let started = if plugin.is_provider() {
-            plugin.provider(&store, &candidate.settings).await.map(drop)
-        } else {
-            plugin.id_manager(&store, &candidate.settings).await.map(drop)
-        };
-        started.map_err(|error| BenchmarkError::Call { file: candidate.component.clone(), error })?;
+        drop(start(&plugin, &store, &candidate.settings).await.map_err(failed)?);
         starts.push(begun.elapsed());
     }
     starts.sort();
     let start = starts.get(STARTS / 2).copied().unwrap_or_default();
-    Ok(Contestant { candidate: candidate.clone(), plugin, compile, start })
+    Ok(Contestant { candidate: candidate.clone(), plugin, compile, start, footprint })
 }
 
 /// Has all components do the same work in turns, each for this long.
@@ -186,7 +207,11 @@ async fn compete(
             worker.work(TURN).await?;
         }
     }
-    Ok(workers.into_iter().map(|worker| Measured { payload, latencies: worker.finish() }).collect())
+    let measured = workers.into_iter().zip(contestants).map(|(worker, contestant)| {
+        let memory = memory::of_an_instance(&contestant.plugin);
+        Measured { payload, latencies: worker.finish(), memory }
+    });
+    Ok(measured.collect())
 }
 
 impl Contestant {
@@ -199,6 +224,7 @@ impl Contestant {
             kind: what.kinds_text(),
             compile: self.compile,
             start: self.start,
+            memory: self.footprint,
             measured,
         }
     }

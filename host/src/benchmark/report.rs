@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::Serialize;
 
-use super::Summary;
+use super::{Footprint, Summary};
 
 /// The figures of all components that were measured in one run.
 #[derive(Debug, Clone, Serialize)]
@@ -30,6 +30,8 @@ pub struct Figures {
     /// Median time to make an instance in a store of its own and to initialize it.
     #[serde(rename = "start_ns", serialize_with = "nanos")]
     pub start: Duration,
+    /// What an instance takes when it has been initialized.
+    pub memory: Footprint,
     /// How long its work took.
     pub measured: Vec<Measured>,
 }
@@ -41,6 +43,9 @@ pub struct Measured {
     pub payload: Option<usize>,
     /// The times.
     pub latencies: Summary,
+    /// Linear memories and tables of an instance after the work, bytes.
+    #[serde(rename = "memory_bytes")]
+    pub memory: u64,
 }
 
 fn nanos<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -61,6 +66,8 @@ impl Report {
             row("file", &|figures| bytes(figures.size)),
             row("compile", &|figures| time(figures.compile)),
             row("start an instance", &|figures| time(figures.start)),
+            row("instance's memory", &|figures| kib(figures.memory.linear)),
+            row("  resident", &|figures| figures.memory.resident.map_or_else(String::new, kib)),
         ];
         let kinds_of_work = self.figures.first().map_or(&[][..], |first| &first.measured);
         for (number, work) in kinds_of_work.iter().enumerate() {
@@ -75,6 +82,9 @@ impl Report {
             rows.push(row("  half within", &of(|summary| time(Duration::from_nanos(summary.p50_ns)))));
             rows.push(row("  99 % within", &of(|summary| time(Duration::from_nanos(summary.p99_ns)))));
             rows.push(row("  99.9 % within", &of(|summary| time(Duration::from_nanos(summary.p999_ns)))));
+            rows.push(row("  instance's memory", &|figures| {
+                figures.measured.get(number).map_or_else(String::new, |it| kib(it.memory))
+            }));
         }
         rows
     }
@@ -118,6 +128,11 @@ fn bytes(count: u64) -> String {
     }
 }
 
+/// Memory, fine enough to compare two instances.
+fn kib(count: u64) -> String {
+    format!("{} KiB", grouped((count / 1024) as f64))
+}
+
 /// A whole number with its thousands set apart.
 fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
@@ -158,13 +173,16 @@ mod tests {
             kind: "provider".into(),
             compile: Duration::from_millis(20),
             start: Duration::from_micros(30),
-            measured: vec![Measured { payload: Some(256), latencies: summary }],
+            memory: Footprint { linear: 1 << 20, resident: Some(90 << 10) },
+            measured: vec![Measured { payload: Some(256), latencies: summary, memory: 3 << 20 }],
         };
         let report = Report { figures: vec![figures("mine.wasm"), figures("memory.wasm")] };
         let text = report.to_string();
         let rows: Vec<&str> = text.lines().collect();
-        assert_eq!(rows.first(), Some(&"                           mine    memory"), "{text}");
-        assert!(rows.contains(&"pairs a second, 256 B     1,000     1,000"), "{text}");
-        assert!(rows.contains(&"  99.9 % within          3.0 us    3.0 us"), "{text}");
+        assert_eq!(rows.first(), Some(&"                             mine      memory"), "{text}");
+        assert!(rows.contains(&"pairs a second, 256 B       1,000       1,000"), "{text}");
+        assert!(rows.contains(&"  99.9 % within            3.0 us      3.0 us"), "{text}");
+        assert!(text.contains("\n  resident  ") && text.contains("  90 KiB"), "{text}");
+        assert!(text.contains("\n  instance's memory  ") && text.contains("  3,072 KiB"), "{text}");
     }
 }

@@ -1,6 +1,12 @@
 //! One instance of a component in a wasmtime store of its own, with its limits.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use wasmtime::{
     ResourceLimiter, Store, UpdateDeadline,
@@ -39,9 +45,42 @@ impl GuestView for InstanceState {
     }
 }
 
+/// What an element of a table takes, bytes: a reference to a function.
+const TABLE_ELEMENT: usize = 8;
+
+/// The bytes of an instance's linear memories and tables, as part of a sum over all of its plugin.
+struct Held {
+    bytes: u64,
+    /// What the last growth added, which is taken back if it fails.
+    grown: u64,
+    all: Arc<AtomicU64>,
+}
+
+impl Held {
+    fn grow(&mut self, current: usize, desired: usize, unit: usize) {
+        let more = desired.saturating_sub(current).saturating_mul(unit);
+        self.grown = u64::try_from(more).unwrap_or(u64::MAX);
+        self.bytes = self.bytes.saturating_add(self.grown);
+        self.all.fetch_add(self.grown, Ordering::Relaxed);
+    }
+
+    fn take_back(&mut self) {
+        self.bytes = self.bytes.saturating_sub(self.grown);
+        self.all.fetch_sub(self.grown, Ordering::Relaxed);
+        self.grown = 0;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 /// Counts what an instance uses and remembers which limit it hit.
 pub(super) struct Limiter {
     limits: Limits,
+    held: Held,
     /// Epochs during which the present call may still run code. An epoch that passes while the guest waits in the host
     /// is counted once at most, so that waiting is not billed as computing.
     ticks_left: u64,
@@ -64,22 +103,43 @@ impl Limiter {
 }
 
 impl ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         if desired <= self.limits.memory {
+            self.held.grow(current, desired, 1);
             return Ok(true);
         }
         self.hit = Some(Hit::Memory);
         Err(wasmtime::Error::msg("memory limit reached"))
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= MAX_TABLE_ELEMENTS)
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.held.take_back();
+        Ok(())
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let may = desired <= MAX_TABLE_ELEMENTS;
+        if may {
+            self.held.grow(current, desired, TABLE_ELEMENT);
+        }
+        Ok(may)
+    }
+
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.held.take_back();
+        Ok(())
     }
 }
 
-/// Makes a store with limits for one instance.
-pub(super) fn new_store(pre: &InstancePre<InstanceState>, setup: GuestSetup, waits: bool) -> Store<InstanceState> {
-    let limiter = Limiter { limits: setup.limits, ticks_left: 0, hit: None };
+/// Makes a store with limits for one instance. `memory`: where its bytes are added while it lives.
+pub(super) fn new_store(
+    pre: &InstancePre<InstanceState>,
+    setup: GuestSetup,
+    waits: bool,
+    memory: Arc<AtomicU64>,
+) -> Store<InstanceState> {
+    let held = Held { bytes: 0, grown: 0, all: memory };
+    let limiter = Limiter { limits: setup.limits, held, ticks_left: 0, hit: None };
     let state = InstanceState { guest: GuestContext::new(setup), limiter, progress: Progress::new(waits) };
     let mut store = Store::new(pre.engine(), state);
     store.limiter(|state| &mut state.limiter);

@@ -110,6 +110,13 @@ impl Plugin {
         }
     }
 
+    /// The instances that there are now, and the bytes of their linear memories and tables together.
+    #[must_use]
+    pub fn memory(&self) -> (usize, u64) {
+        let counters = &self.code.counters;
+        (counters.instances.load(Ordering::Relaxed), counters.memory.load(Ordering::Relaxed))
+    }
+
     /// A provider for a store. One instance is initialized at once, to see that it can be.
     pub async fn provider(&self, store: &str, settings: &BTreeMap<String, String>) -> Result<Provider, CallError> {
         Provider::open(self, store, settings, None).await

@@ -275,7 +275,8 @@ impl<E: Exports> Pool<E> {
     /// A new instance, initialized.
     async fn make(&self) -> Result<(Live<E>, E::Info), CallError> {
         let pre = self.code.pre(self.waits);
-        let mut store = instance::new_store(pre, self.setup.clone(), self.waits);
+        let memory = self.code.counters.memory.clone();
+        let mut store = instance::new_store(pre, self.setup.clone(), self.waits, memory);
         instance::arm(&mut store);
         let instance = if self.waits {
             let progress = store.data().progress.clone();
