@@ -13,13 +13,17 @@ use harness::{
 /// A session whose ID the log must not have.
 const SESSION: &str = "/v1/shop/sessions/visitor-8f3a";
 
-/// Starts a host whose store traps at its first operations, with the plugin in this file.
+/// What the log says of it.
+const TRAPPED: &str = "it trapped in `set-and-release`";
+
+/// Starts a host whose store traps at its first operations, with this component as the plugin. The first sweep, which
+/// comes at once after each start, may be one of them.
 fn start(plugin: &[u8], directory: &Path) -> Result<Host> {
     fs::copy(plugins_directory()?.join("aspnet-id.wasm"), directory.join("aspnet-id.wasm"))?;
     fs::write(directory.join("failing-provider.wasm"), plugin)?;
     Host::start(&format!(
         "[plugins]\ndirectory = {directory:?}\n[stores.default]\nprovider = \"failing-provider\"\n\
-         sweep_interval = \"1h\"\nsettings = {{ traps = 1 }}\n"
+         sweep_interval = \"1h\"\nsettings = {{ traps = 3 }}\n"
     ))
 }
 
@@ -28,12 +32,12 @@ fn trapped(host: &Host) -> Result<String> {
     let answer = Request::new("PUT", SESSION).body("secret-payload").send(host.http())?;
     ensure!(answer.status == 503, "{answer:?}");
     ensure!(!answer.text().contains("Failing::"), "the client is told too much: {}", answer.text());
-    host.wait_for_log("it trapped in")?;
+    host.wait_for_log(TRAPPED)?;
     let log = host.log();
     for secret in ["visitor-8f3a", "secret-payload"] {
         ensure!(!log.contains(secret), "{secret} is in\n{log}");
     }
-    let lines: Vec<_> = log.lines().filter(|line| line.contains("trapped in")).collect();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("trapped in `set-and-release`")).collect();
     ensure!(lines.len() == 1 && lines[0].contains("WARN"), "not one line in\n{log}");
     Ok(lines[0].to_owned())
 }
