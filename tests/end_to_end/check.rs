@@ -146,6 +146,35 @@ const ID_FAULTS: &[(&str, &str)] = &[
     ("traps", "robust.no-trap-in-ids"),
 ];
 
+/// What faults of event handlers may break beside their rule: a call that fails breaks this one too.
+const NO_TRAP: &[&str] = &["robust.no-trap-in-events"];
+
+/// Each fault of `wrong-event-handler`, the rule that it breaks, and others that cannot but break with it.
+const EVENT_FAULTS: &[(&str, &str, &[&str])] = &[
+    ("fails-when-the-clock-was-set-back", "events.end-taken", NO_TRAP),
+    ("ignores-the-application", "events.sessions-stay-apart", &[]),
+    ("keeps-keys", "events.memory-bounded", NO_TRAP),
+    ("keeps-payloads", "events.payloads-given-back", &[]),
+    ("logs-half-ids", "events.log-without-ids", &[]),
+    ("logs-ids", "events.log-without-ids", &[]),
+    ("logs-payloads", "events.log-without-payloads", &[]),
+    ("loops", "robust.no-trap-in-events", &["events.end-taken"]),
+    ("mixes-up-stores", "events.sessions-stay-apart", &[]),
+    ("needs-a-start", "events.end-without-start-taken", &[]),
+    // A session of several that go on at once may meet two instances.
+    ("needs-the-same-instance", "events.any-instance", &["events.side-by-side"]),
+    ("refuses-empty-payloads", "events.end-taken", &[]),
+    ("refuses-known-ids", "events.id-used-anew", &[]),
+    ("refuses-long-ids", "events.start-taken", &["events.end-taken"]),
+    ("refuses-odd-characters", "events.start-taken", &["events.end-taken"]),
+    ("refuses-removed", "events.end-taken", &[]),
+    ("refuses-repeated-ends", "events.again-taken", &[]),
+    ("refuses-repeated-starts", "events.again-taken", &[]),
+    ("refuses-what-never-expires", "events.end-taken", &[]),
+    ("takes-one-at-a-time", "events.side-by-side", &[]),
+    ("traps-on-large-payloads", "robust.no-trap-in-events", &["events.end-taken"]),
+];
+
 /// Rules that no fault breaks alone are broken by one of another rule; these are the ones that nothing here breaks.
 const UNBROKEN: &[&str] = &[];
 
@@ -201,7 +230,12 @@ fn check(component: &Path, arguments: &[&str]) -> Checked {
 fn check_fault(component: &str, fault: &str) -> Checked {
     let folder = tempfile::tempdir().unwrap();
     let grants = folder.path().join("grants.toml");
-    fs::write(&grants, "payload = true\nkv = [\"shared\"]\n[limits]\ncpu = \"200ms\"\ndeadline = \"5s\"\n").unwrap();
+    let mut text = "payload = true\nkv = [\"shared\"]\n[limits]\ncpu = \"200ms\"\ndeadline = \"5s\"\n".to_owned();
+    if component == "wrong-event-handler.wasm" {
+        // What it is given to hear grows with its memory.
+        text.push_str("memory = \"4MiB\"\n");
+    }
+    fs::write(&grants, text).unwrap();
     let setting = format!("fault={fault}");
     check(&fixture(component), &["--setting", &setting, "--grants", grants.to_str().unwrap()])
 }
@@ -235,10 +269,19 @@ fn the_signed_id_generator_keeps_every_rule() {
 }
 
 #[test]
+fn the_event_handler_that_ships_keeps_every_rule() {
+    let checked = check(&plugin("session-log.wasm"), &[]);
+    assert_conforms(&checked);
+    assert_eq!(checked.rules("skipped"), BTreeSet::new());
+    assert!(checked.rules("passed").contains("events.again-taken"));
+}
+
+#[test]
 fn a_fixture_without_a_fault_keeps_every_rule() {
     // So that what a fault breaks is broken by the fault.
     assert_conforms(&check_fault("wrong-provider.wasm", ""));
     assert_conforms(&check(&fixture("wrong-id-manager.wasm"), &[]));
+    assert_conforms(&check_fault("wrong-event-handler.wasm", ""));
 }
 
 /// Checks every fault; returns the rules that none of them broke.
@@ -278,8 +321,58 @@ fn every_fault_of_an_id_generator_is_caught_by_the_rule_it_breaks_and_every_rule
 }
 
 #[test]
+fn every_fault_of_an_event_handler_is_caught_by_the_rule_it_breaks_and_by_no_other_and_every_rule_catches_one() {
+    let (mut unbroken, mut wrong) = (BTreeSet::new(), BTreeMap::new());
+    for (number, (fault, rule, also)) in EVENT_FAULTS.iter().enumerate() {
+        let checked = check_fault("wrong-event-handler.wasm", fault);
+        let failed = checked.rules("failed");
+        let unexpected = failed.iter().filter(|failed| failed != rule && !also.contains(&failed.as_str())).count();
+        if checked.code != 1 || !failed.contains(*rule) || unexpected > 0 {
+            wrong.insert(*fault, format!("{rule} should have failed, and did: {failed:?}"));
+        }
+        if number == 0 {
+            unbroken = checked.rules("passed").union(&failed).cloned().collect();
+        }
+        unbroken.remove(*rule);
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(unbroken, BTreeSet::new());
+}
+
+#[test]
+fn an_event_handler_that_answers_an_error_at_first_is_asked_again() {
+    // It logs what it hears; that is all that is wrong with it.
+    let logs: BTreeSet<_> = ["events.log-without-ids", "events.log-without-payloads"].map(str::to_owned).into();
+    let folder = tempfile::tempdir().unwrap();
+    let grants = folder.path().join("grants.toml");
+    fs::write(&grants, "payload = true\n").unwrap();
+    let probe =
+        |fails: &str| check(&fixture("event-probe.wasm"), &["--setting", fails, "--grants", grants.to_str().unwrap()]);
+    assert_eq!(probe("fails=1").rules("failed"), logs);
+    let checked = probe("fails=1000000");
+    assert!(checked.rules("passed").contains("robust.no-trap-in-events"), "{:#}", checked.json);
+    let seen = checked.rule("events.start-taken")["seen"].as_str().unwrap();
+    assert!(seen.contains("the audit has no room"), "{seen}");
+}
+
+#[test]
+fn a_failed_rule_on_the_log_shows_the_line() {
+    let checked = check_fault("wrong-event-handler.wasm", "logs-ids");
+    let rule = checked.rule("events.log-without-ids");
+    assert_eq!(rule["reference"], "wit log");
+    let calls = rule["calls"].as_array().unwrap();
+    let line = calls.iter().find(|call| call.as_str().unwrap().contains("it logs: session")).unwrap();
+    assert!(line.as_str().unwrap().ends_with(" began"), "{line}");
+}
+
+#[test]
 fn the_tables_above_name_every_fault_that_the_fixtures_have() {
-    for (component, faults) in [("wrong-provider.wasm", PROVIDER_FAULTS), ("wrong-id-manager.wasm", ID_FAULTS)] {
+    let of_events: Vec<_> = EVENT_FAULTS.iter().map(|(fault, rule, _)| (*fault, *rule)).collect();
+    for (component, faults) in [
+        ("wrong-provider.wasm", PROVIDER_FAULTS),
+        ("wrong-id-manager.wasm", ID_FAULTS),
+        ("wrong-event-handler.wasm", &of_events),
+    ] {
         let checked = check_fault(component, "unknown");
         let (_, known) = checked.error().split_once("there are: ").unwrap();
         let known: BTreeSet<_> = known.split(';').next().unwrap().split(", ").collect();

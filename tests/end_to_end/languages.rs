@@ -68,12 +68,13 @@ impl Workshop {
         Ok(output)
     }
 
-    /// Has the component judged; nothing may have failed, and of a store nothing been skipped.
+    /// Has the component judged; nothing may have failed, and but of a generator nothing been skipped.
     fn check(&self, component: &Path) -> Result<()> {
         let output = self.run(cloakroom()?.arg("check").arg(component))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         ensure!(text.contains(" 0 failed"), "{text}");
-        if component.ends_with(format!("{0}-provider.wasm", self.language)) {
+        // Some rules are for generators that sign their IDs, or make them in ASP.NET's form.
+        if !component.ends_with(format!("{0}-id-manager.wasm", self.language)) {
             ensure!(text.contains("0 skipped"), "{text}");
         }
         Ok(())
@@ -84,7 +85,7 @@ impl Workshop {
 fn language_works(language: &'static str) -> Result<()> {
     let workshop = Workshop::new(language)?;
     let mut components = Vec::new();
-    for kind in ["provider", "id-manager"] {
+    for kind in ["provider", "id-manager", "events"] {
         let began = Instant::now();
         let component = workshop.make(kind)?;
         let built = began.elapsed();
@@ -96,12 +97,11 @@ fn language_works(language: &'static str) -> Result<()> {
         );
         components.push(component);
     }
-    let events = workshop.make("events")?;
-    let seen = workshop.run(cloakroom()?.arg("inspect").arg(&events))?;
+    let [provider, ids, events] = components.as_slice() else { anyhow::bail!("three components were made") };
+    let seen = workshop.run(cloakroom()?.arg("inspect").arg(events))?;
     let seen = String::from_utf8_lossy(&seen.stdout).into_owned();
     ensure!(seen.contains("kind       session-events") && seen.contains("grants     none"), "{seen}");
 
-    let [provider, ids] = components.as_slice() else { anyhow::bail!("two components were made") };
     one_instance_serves_for_long(language, provider)?;
     swapped_in_live(provider, ids)
 }

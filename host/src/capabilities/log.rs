@@ -15,6 +15,9 @@ use super::{
 };
 use crate::config::Limits;
 
+/// The target of the events that are a component's lines, and of none but these and what is said of their number.
+pub const LOG_TARGET: &str = module_path!();
+
 /// How much a plugin may still log in the present second. All its instances share one.
 #[derive(Debug)]
 pub struct LogBudget {

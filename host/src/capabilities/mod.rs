@@ -30,4 +30,4 @@ pub use inner::{InnerCall, InnerProvider, run_inline};
 pub use grant_file::grant_lines;
 pub use limit_hits::{Limit, LimitHits, PayloadOverLimit};
 pub use link::{LinkError, Linked, link};
-pub use log::LogBudget;
+pub use log::{LOG_TARGET, LogBudget};

@@ -10,9 +10,15 @@ const END: &str = "<!-- rules: end -->\n";
 /// The tables of rules, as they stand in the document.
 fn tables() -> String {
     let mut text = String::new();
-    for (heading, providers) in [("Providers", true), ("ID generators", false)] {
+    type Kind = fn(&Check) -> bool;
+    let kinds: [(&str, Kind); 3] = [
+        ("Providers", |check| matches!(check, Check::Provider(_))),
+        ("ID generators", |check| matches!(check, Check::IdManager(_))),
+        ("Event handlers", |check| matches!(check, Check::Events(_))),
+    ];
+    for (heading, is_of_kind) in kinds {
         write!(text, "\n### {heading}\n\n| rule | what holds | in the contract |\n|---|---|---|\n").unwrap();
-        for rule in all().filter(|rule| matches!(rule.check, Check::Provider(_)) == providers) {
+        for rule in all().filter(|rule| is_of_kind(&rule.check)) {
             writeln!(text, "| `{}` | {} | {} |", rule.id, rule.title, rule.reference).unwrap();
         }
     }

@@ -19,11 +19,12 @@ use crate::{
 
 use super::{
     all,
+    event_trial::EventTrial,
     finding::{Checked, Finding},
     id_trial::{IdTrial, Sample},
     report::{Judgement, Report, Verdict},
     rule::{Check, Needs, Rule},
-    subject::Subject,
+    subject::{Subject, is_event_handler},
     transcript::Transcript,
     trial::Trial,
 };
@@ -59,7 +60,7 @@ pub enum NotJudged {
     #[error(transparent)]
     Grants(#[from] ConfigError),
     /// It is a plugin for which there are no rules.
-    #[error("{}: it is neither a provider nor an ID generator (it is: {kinds}); there are rules for these two only", file.display())]
+    #[error("{}: it is no provider, ID generator or event handler (it is: {kinds}); there are rules for these only", file.display())]
     NoRules {
         /// The file.
         file: PathBuf,
@@ -97,7 +98,7 @@ pub async fn judge(judging: &Judging) -> Result<Report, NotJudged> {
     let runtime = Runtime::new(clock.clone(), Kv::new(clock.clone()), None).map_err(NotJudged::Host)?;
     let limits = Limits::default();
     let plugin = runtime.load(&judging.component, grants(judging, limits)?, limits)?;
-    if !plugin.is_provider() && !plugin.is_id_manager() {
+    if !plugin.is_provider() && !plugin.is_id_manager() && !is_event_handler(&plugin) {
         let kinds = plugin.description().kinds_text();
         return Err(NotJudged::NoRules { file: judging.component.clone(), kinds });
     }
@@ -131,6 +132,7 @@ fn selected(plugin: &Plugin, only: &[String]) -> Result<Vec<&'static Rule>, NotJ
         .filter(|rule| match rule.check {
             Check::Provider(_) => plugin.is_provider(),
             Check::IdManager(_) => plugin.is_id_manager(),
+            Check::Events(_) => is_event_handler(plugin),
         })
         .collect();
     if let Some(unknown) = only.iter().find(|id| !for_its_kind.iter().any(|rule| rule.id == id.as_str())) {
@@ -149,6 +151,9 @@ async fn starts(subject: &Subject, file: &Path) -> Result<bool, NotJudged> {
     let store = subject.fresh_store();
     if subject.plugin.is_id_manager() {
         subject.id_manager(&store).await.map(|_| false).or_else(refused)?;
+    }
+    if is_event_handler(&subject.plugin) {
+        subject.event_handler(&store).await.map(|_| false).or_else(refused)?;
     }
     if subject.plugin.is_provider() {
         return subject.provider(&store).await.map(|provider| provider.waits()).or_else(refused);
@@ -226,6 +231,7 @@ impl Run {
                 applies(trial.has(rule.needs), rule.needs)?;
                 check(trial).await
             }
+            Check::Events(check) => check(EventTrial::begin(&self.subject, transcript).await?).await,
         }
     }
 

@@ -6,6 +6,8 @@
 //! and harms nothing else. Called by `cloakroom check`; calls the plugin runtime only.
 
 mod answer;
+mod ear;
+mod event_trial;
 mod finding;
 mod id_trial;
 mod judge;

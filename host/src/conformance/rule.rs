@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, pin::Pin};
 
-use super::{finding::Checked, id_trial::IdTrial, trial::Trial};
+use super::{event_trial::EventTrial, finding::Checked, id_trial::IdTrial, trial::Trial};
 
 /// A check that runs.
 pub(super) type Running = Pin<Box<dyn Future<Output = Checked> + Send>>;
@@ -54,6 +54,8 @@ pub(super) enum Check {
     Provider(fn(Trial) -> Running),
     /// On a generator of session IDs.
     IdManager(fn(IdTrial) -> Running),
+    /// On a handler of events.
+    Events(fn(EventTrial) -> Running),
 }
 
 /// A rule of the contract that can be tested.
@@ -88,6 +90,16 @@ impl Rule {
         check: fn(IdTrial) -> Running,
     ) -> Self {
         Self { id, title, reference, needs: Needs::Nothing, check: Check::IdManager(check) }
+    }
+
+    /// A rule for handlers of events.
+    pub(super) const fn events(
+        id: &'static str,
+        title: &'static str,
+        reference: &'static str,
+        check: fn(EventTrial) -> Running,
+    ) -> Self {
+        Self { id, title, reference, needs: Needs::Nothing, check: Check::Events(check) }
     }
 
     /// The same rule, for components that have something.

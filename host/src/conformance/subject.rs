@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::{
     clock::Clock,
-    plugins::{CallError, IdManager, Plugin, PluginError, Provider},
+    plugins::{CallError, EventHandler, IdManager, Kind, Plugin, PluginError, Provider},
 };
 
 /// What all checks of one run share.
@@ -62,6 +62,11 @@ impl Subject {
         self.noticing(self.plugin.unchecked_id_manager(store, &self.settings).await)
     }
 
+    /// The component as an event handler of a store.
+    pub(super) async fn event_handler(&self, store: &str) -> Result<EventHandler, CallError> {
+        self.noticing(self.plugin.event_handler(store, &self.settings).await)
+    }
+
     /// Passes a result on, and remembers it if the component failed.
     pub(super) fn noticing<T>(&self, result: Result<T, CallError>) -> Result<T, CallError> {
         if let Err(CallError::Plugin(error)) = &result {
@@ -74,4 +79,9 @@ impl Subject {
     pub(super) fn failures(&self) -> Vec<PluginError> {
         self.failures.lock().clone()
     }
+}
+
+/// Whether a component hears of sessions that begin and end.
+pub(super) fn is_event_handler(plugin: &Plugin) -> bool {
+    plugin.description().kinds.contains(&Kind::SessionEvents)
 }

@@ -6,6 +6,7 @@
 mod concurrency;
 mod data;
 mod errors;
+mod events;
 mod expiry;
 mod ids;
 mod keys;
@@ -33,6 +34,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         errors::RULES,
         optional::RULES,
         ids::RULES,
+        events::RULES,
         // Last, because they also judge how the component behaved in all the others.
         robust::RULES,
     ]

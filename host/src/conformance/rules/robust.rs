@@ -5,6 +5,7 @@ use std::{fmt::Write, sync::Arc};
 use super::storing::{holds, inserted};
 use crate::{
     conformance::{
+        event_trial::EventTrial,
         finding::{Checked, Finding, with_place},
         id_trial::IdTrial,
         rule::{Needs, Rule},
@@ -34,6 +35,12 @@ pub(super) const RULES: &[Rule] = &[
         "No call of the ID generator traps, exceeds a limit or returns what the contract does not allow.",
         "rule 11",
         |t| Box::pin(no_trap_in_ids(t)),
+    ),
+    Rule::events(
+        "robust.no-trap-in-events",
+        "No call of the event handler traps or exceeds a limit, in this rule or any other.",
+        "rule 11",
+        |t| Box::pin(no_trap_in_events(t)),
     ),
 ];
 
@@ -69,6 +76,11 @@ async fn no_trap_in_ids(t: IdTrial) -> Checked {
     let id = t.create(None).await?;
     t.validate(&id).await?;
     t.validate("").await?;
+    none_of(&t.failures())
+}
+
+async fn no_trap_in_events(t: EventTrial) -> Checked {
+    t.session(&key("one")?, t.item("a")).await.or_else(unless_failed)?;
     none_of(&t.failures())
 }
 
