@@ -90,7 +90,7 @@ impl Trial {
 }
 
 /// Waits for all, and returns the results or the first finding.
-async fn all_of<T>(running: Vec<JoinHandle<Checked<T>>>) -> Checked<Vec<T>> {
+pub(super) async fn all_of<T>(running: Vec<JoinHandle<Checked<T>>>) -> Checked<Vec<T>> {
     let mut results = Vec::with_capacity(running.len());
     let mut first_finding = None;
     for handle in running {

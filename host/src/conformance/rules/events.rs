@@ -12,6 +12,7 @@ use crate::{
     conformance::{
         event_trial::EventTrial,
         finding::{Checked, Finding, demand},
+        race::all_of,
         rule::Rule,
         trial::{APPLICATION, key},
     },
@@ -253,11 +254,8 @@ async fn side_by_side(t: EventTrial) -> Checked {
             Ok::<_, Finding>(())
         }));
     }
-    for task in running {
-        task.await
-            .map_err(|error| Finding::Unjudged { reason: format!("a task of the check did not finish: {error}") })??;
-    }
-    Ok(())
+    // All of them, so that none goes on while the next rule is checked.
+    all_of(running).await.map(drop)
 }
 
 /// Bytes that can be counted for as long as somebody holds them.
