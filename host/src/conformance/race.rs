@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -106,6 +107,31 @@ fn unfinished(error: JoinError) -> Finding {
     Finding::Unjudged { reason: format!("a task of the check did not finish: {error}") }
 }
 
+/// How a thread waits for another that should be there within microseconds.
+struct Patience {
+    spins: u32,
+    since: Instant,
+}
+
+impl Patience {
+    /// On a busy machine the other may not be running, and needs this processor. But whoever gives it away comes too late
+    /// for the round: so not before it is likely that the other is not running.
+    const MOST: Duration = Duration::from_millis(1);
+
+    fn new() -> Self {
+        Self { spins: 0, since: Instant::now() }
+    }
+
+    fn spin(&mut self) {
+        self.spins += 1;
+        if self.spins.is_multiple_of(1000) && self.since.elapsed() > Self::MOST {
+            std::thread::yield_now();
+        } else {
+            std::hint::spin_loop();
+        }
+    }
+}
+
 /// Where racing threads wait for each other before each round. Spins, because a thread that is woken comes too late.
 struct StartingLine {
     racers: usize,
@@ -123,14 +149,12 @@ impl StartingLine {
     fn wait(&self, round: usize) -> bool {
         self.arrivals.fetch_add(1, Ordering::AcqRel);
         let all = self.racers * (round + 1);
-        let mut spins = 0_u32;
+        let mut patience = Patience::new();
         while self.arrivals.load(Ordering::Acquire) < all {
             if self.abandoned.load(Ordering::Acquire) {
                 return false;
             }
-            spins += 1;
-            // On a busy machine the others may not be running.
-            if spins.is_multiple_of(1000) { std::thread::yield_now() } else { std::hint::spin_loop() }
+            patience.spin();
         }
         true
     }
