@@ -2,13 +2,17 @@
 
 mod cli;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 fn main() -> ExitCode {
     match cli::run() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("cloakroom: {error:#}");
+            // `eprintln!` would panic where nobody reads it.
+            let _ = writeln!(io::stderr(), "cloakroom: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -9,7 +9,10 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -41,6 +44,8 @@ pub struct Host {
     environment: Vec<(String, String)>,
     /// What the host printed, over all its starts.
     log: Arc<Mutex<String>>,
+    /// Whether nobody reads what it prints any more.
+    is_deaf: Arc<AtomicBool>,
     /// Configuration file and data directory.
     directory: TempDir,
 }
@@ -101,6 +106,11 @@ impl Host {
     #[must_use]
     pub fn log(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads one line more of what the host prints, and then closes its standard output and error.
+    pub fn stop_reading(&self) {
+        self.is_deaf.store(true, Ordering::Relaxed);
     }
 
     /// Waits until the log contains this text.
@@ -190,6 +200,7 @@ impl Host {
             expected,
             environment: Vec::new(),
             log: Arc::default(),
+            is_deaf: Arc::default(),
             directory,
         })
     }
@@ -197,6 +208,7 @@ impl Host {
     /// Starts the process and waits until both ports accept connections.
     fn spawn(&mut self) -> Result<()> {
         let binary = binary()?;
+        self.is_deaf.store(false, Ordering::Relaxed);
         // The process inherits it.
         rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the limit on open files")?;
         let mut process = Command::new(&binary)
@@ -213,7 +225,7 @@ impl Host {
             .with_context(|| format!("cannot start {}; build it first (`make build`)", binary.display()))?;
         let stdout = process.stdout.take().context("no standard output")?;
         let stderr = process.stderr.take().context("no standard error")?;
-        let readers = [collect(stdout, &self.log), collect(stderr, &self.log)];
+        let readers = [collect(stdout, &self.log, &self.is_deaf), collect(stderr, &self.log, &self.is_deaf)];
         self.process = Some(process);
 
         let deadline = Instant::now() + START_DEADLINE;
@@ -380,14 +392,21 @@ pub fn fixtures_directory() -> Result<PathBuf> {
 }
 
 /// Copies a stream of the process into the log, line by line, until it ends.
-pub(crate) fn collect(stream: impl Read + Send + 'static, log: &Arc<Mutex<String>>) -> thread::JoinHandle<()> {
-    let log = Arc::clone(log);
+pub(crate) fn collect(
+    stream: impl Read + Send + 'static,
+    log: &Arc<Mutex<String>>,
+    is_deaf: &Arc<AtomicBool>,
+) -> thread::JoinHandle<()> {
+    let (log, is_deaf) = (Arc::clone(log), Arc::clone(is_deaf));
     thread::spawn(move || {
         let mut lines = BufReader::new(stream);
         let mut line = Vec::new();
         while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
             log.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(&line));
             line.clear();
+            if is_deaf.load(Ordering::Relaxed) {
+                break;
+            }
         }
     })
 }

@@ -154,8 +154,8 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start {:?}; install {PACKAGES}", command.get_program()))?;
-        collect(process.stdout.take().context("no standard output")?, log);
-        collect(process.stderr.take().context("no standard error")?, log);
+        collect(process.stdout.take().context("no standard output")?, log, &Arc::default());
+        collect(process.stderr.take().context("no standard error")?, log, &Arc::default());
         Ok(Self(process))
     }
 

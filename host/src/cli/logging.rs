@@ -9,7 +9,12 @@ use tracing_subscriber::EnvFilter;
 /// Starts logging. Call once, before anything logs.
 pub(super) fn start(config: &LogConfig) -> anyhow::Result<()> {
     let colours = io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt().with_env_filter(filter(config)?).with_ansi(colours).with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter(config)?)
+        .with_ansi(colours)
+        .with_writer(io::stderr)
+        // Where nobody reads standard error any more, a line is lost. To complain of that there would be a panic.
+        .log_internal_errors(false);
     let started = match config.format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().try_init(),

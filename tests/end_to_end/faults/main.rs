@@ -4,6 +4,7 @@
 mod abandoned;
 mod events;
 mod http;
+mod log;
 mod state_server;
 mod traps;
 
