@@ -8,6 +8,7 @@ use crate::plugins::{CallError, IdManager, IdManagerInfo, PluginError};
 
 use super::{
     finding::{Checked, Finding},
+    race::all_of,
     rule::Needs,
     subject::Subject,
     transcript::Transcript,
@@ -104,14 +105,7 @@ impl IdTrial {
             })
         };
         let running: Vec<_> = (0..tasks).map(|_| tokio::spawn(make(Self { writing: false, ..self.clone() }))).collect();
-        let mut ids = Vec::with_capacity(tasks * each);
-        for handle in running {
-            let made = handle.await.map_err(|error| Finding::Unjudged {
-                reason: format!("a task of the check did not finish: {error}"),
-            })?;
-            ids.extend(made?);
-        }
-        Ok(ids)
+        Ok(all_of(running).await?.concat())
     }
 
     pub(super) async fn create(&self, previous: Option<&str>) -> Checked<String> {
