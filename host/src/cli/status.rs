@@ -70,7 +70,7 @@ fn plugin(status: &PluginStatus) -> Row {
     let mut notes = Vec::new();
     for suspension in &status.suspended {
         notes.push(format!(
-            "{} for store `{}` after {} failures in a row, tried again at {}: {}",
+            "{} for store `{}` after {} failures, tried again at {}: {}",
             suspension.state, suspension.store, suspension.failures, suspension.retry_at, suspension.last_failure
         ));
     }

@@ -145,11 +145,11 @@ pub enum PluginFailure {
     },
     /// It failed too often and is not called for now.
     #[error(
-        "is not called for now, because it failed {failures} times in a row, the last time thus: {last}. It is tried \
+        "is not called for now, because it keeps failing: {failures} times, the last time thus: {last}. It is tried \
          again by itself in {retry_after:?}; `cloakroom plugins release` has it called at once"
     )]
     Unavailable {
-        /// Failures in a row.
+        /// Failures since it was sound.
         failures: u32,
         /// The last of them.
         last: Arc<str>,

@@ -58,7 +58,7 @@ pub struct Suspension {
     pub store: String,
     /// `backing-off` (for a moment) or `quarantined`.
     pub state: String,
-    /// Failures in a row.
+    /// Failures since it was sound.
     pub failures: u32,
     /// The last of them.
     pub last_failure: String,

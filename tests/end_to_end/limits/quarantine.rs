@@ -14,7 +14,7 @@ const BAD: &str = "failing-provider";
 
 /// What the log says when the state changes.
 const BACKED_OFF: &str = "it keeps failing and is backed off";
-const QUARANTINED: &str = "quarantined: it is tried again every 30s";
+const QUARANTINED: &str = "quarantined: it is tried again after 30s";
 const SOUND: &str = "it works again";
 
 /// A host whose application `bad` has a plugin of which so many calls trap.
@@ -55,7 +55,7 @@ pub(crate) fn quarantined(times: u64) -> Result<Troubled> {
 fn one_that_traps_a_few_times_is_backed_off_tried_without_traffic_and_serves_again() -> Result<()> {
     let troubled = trapping(8)?;
     let answer = until_turned_away(&troubled)?;
-    let words = &["is not called for now, because it failed", "in a row", "trapped in `get`", "plugins release"];
+    let words = &["is not called for now, because it keeps failing", "times", "trapped in `get`", "plugins release"];
     let body = problem(&answer, 503, "plugin-unavailable", words)?;
     ensure!(body["store"] == "bad" && body["plugin"] == BAD, "{body}");
     ensure!(answer.must("retry-after")? == "1", "{answer:?}");

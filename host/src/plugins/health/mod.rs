@@ -1,10 +1,13 @@
 //! Whether a build of a plugin is called for a store. One that keeps failing is backed off for a moment that doubles,
 //! then quarantined; meanwhile calls are answered at once, and when the moment is over one call is let through to try
-//! it. If that succeeds the build is sound again.
+//! it. If that succeeds the build is called again, and is on probation for as long as it was not, and until it has
+//! answered some calls: one that can do some things and fails at others would use up everybody's patience again and again.
 //!
 //! Failures are those of the plugin: traps, limits, answers that the contract does not allow. An error that the contract
 //! has is an answer of a plugin that works. Each store's use of a plugin has a health of its own, because it may be
 //! the store's settings that the plugin fails at, and each build, because another one may be what mends it.
+
+mod pause;
 
 use std::{
     mem,
@@ -12,11 +15,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use parking_lot::Mutex;
 
+use self::pause::Pause;
 use super::{CallError, PluginError, PluginFailure, Suspension, counters::Counters};
 use crate::clock::{Clock, UnixMillis};
 
@@ -24,15 +27,11 @@ use crate::clock::{Clock, UnixMillis};
 pub(super) const BACKING_OFF: &str = "backing-off";
 pub(super) const QUARANTINED: &str = "quarantined";
 
-/// How many failures in a row are taken for bad luck.
+/// How many failures more than successes are taken for bad luck.
 const PATIENCE: u32 = 5;
 
-/// The first pause. Each that follows is twice as long, so many times; what follows then is the quarantine.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const PAUSES: u32 = 6;
-
-/// The time between two attempts in quarantine.
-const QUARANTINE: Duration = Duration::from_secs(30);
+/// How many calls a build has to answer on probation. That nobody called it proves nothing.
+const PROOFS: u32 = 5;
 
 /// Whose health it is.
 pub(super) struct Patient {
@@ -47,41 +46,45 @@ pub(super) struct Patient {
 /// The health of a build in its use by a store.
 pub(super) struct Health {
     patient: Patient,
-    /// Whether the last call failed: all that a call into a sound build looks at.
+    /// Whether it is anything but sound: all that a call into a sound build looks at.
     is_failing: AtomicBool,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// In a row.
+    /// Since the build was sound, less those that a success made up for.
     failures: u32,
     /// The last of them.
     last: Arc<str>,
-    pause: Option<Pause>,
+    standing: Standing,
 }
 
-/// A build that is not called.
-struct Pause {
-    /// How many there have been before it since the build was sound.
-    number: u32,
-    until: UnixMillis,
-    /// Whether a call is under way that tries it.
-    is_tried: bool,
+#[derive(Default)]
+enum Standing {
+    #[default]
+    Called,
+    /// Called again since it worked. If it fails before this is over, its next pause is longer than the last.
+    OnProbation(Probation),
+    Suspended(Pause),
 }
 
-impl Pause {
-    fn length(&self) -> Duration {
-        if self.is_quarantine() { QUARANTINE } else { FIRST_PAUSE * 2_u32.saturating_pow(self.number) }
-    }
+/// After a pause, at least for as long again.
+struct Probation {
+    time: Pause,
+    /// Calls that it has answered.
+    proofs: u32,
+}
 
-    fn is_quarantine(&self) -> bool {
-        self.number >= PAUSES
-    }
-
-    fn is_over(&self, now: UnixMillis) -> bool {
-        // A clock that was set back does not make it longer than it was to be.
-        now >= self.until || self.until.since(now) > self.length()
+impl State {
+    /// Makes it sound again if its probation is over.
+    fn end_probation(&mut self, now: UnixMillis) {
+        if let Standing::OnProbation(Probation { time, proofs }) = &self.standing
+            && *proofs >= PROOFS
+            && time.is_over(now)
+        {
+            *self = Self::default();
+        }
     }
 }
 
@@ -105,15 +108,15 @@ impl Health {
     fn admit_to_failing(&self) -> Result<Admission<'_>, PluginError> {
         let admitted = |as_what| Ok(Admission { health: self, as_what });
         let mut state = self.state.lock();
-        let State { failures, last, pause } = &mut *state;
-        let Some(pause) = pause else { return admitted(As::Failing) };
+        let State { failures, last, standing } = &mut *state;
+        let Standing::Suspended(pause) = standing else { return admitted(As::Failing) };
         let now = self.patient.clock.now();
         if pause.is_over(now) && !pause.is_tried {
             pause.is_tried = true;
             return admitted(As::Attempt);
         }
         self.patient.counters.turned_away.fetch_add(1, Ordering::Relaxed);
-        let retry_after = if pause.is_tried { FIRST_PAUSE } else { pause.until.since(now) };
+        let retry_after = if pause.is_tried { pause::FIRST } else { pause.until.since(now) };
         let failure = PluginFailure::Unavailable { failures: *failures, last: last.clone(), retry_after };
         Err(PluginError::new(&self.patient.plugin, failure))
     }
@@ -121,18 +124,16 @@ impl Health {
     /// Whether it is not called, the pause is over, and nobody has tried it yet.
     pub(super) fn is_due(&self) -> bool {
         self.is_failing.load(Ordering::Relaxed)
-            && self
-                .state
-                .lock()
-                .pause
-                .as_ref()
-                .is_some_and(|pause| !pause.is_tried && pause.is_over(self.patient.clock.now()))
+            && matches!(
+                &self.state.lock().standing,
+                Standing::Suspended(pause) if !pause.is_tried && pause.is_over(self.patient.clock.now())
+            )
     }
 
     /// Has it called again at once. Whether it was not.
     pub(super) fn release(&self) -> bool {
         let mut state = self.state.lock();
-        let was_suspended = state.pause.is_some();
+        let was_suspended = matches!(state.standing, Standing::Suspended(_));
         *state = State::default();
         self.is_failing.store(false, Ordering::Relaxed);
         let Patient { plugin, store, .. } = &self.patient;
@@ -145,7 +146,7 @@ impl Health {
     /// What an operator is told, if it is not called.
     pub(super) fn suspension(&self) -> Option<Suspension> {
         let state = self.state.lock();
-        let pause = state.pause.as_ref()?;
+        let Standing::Suspended(pause) = &state.standing else { return None };
         let until = i64::try_from(pause.until.0).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
         Some(Suspension {
             store: self.patient.store.clone(),
@@ -158,15 +159,24 @@ impl Health {
 
     fn succeeded(&self, as_what: As) {
         let mut state = self.state.lock();
-        // What began before the pause says nothing of what comes after it.
-        if state.pause.is_some() && as_what != As::Attempt {
-            return;
+        let now = self.patient.clock.now();
+        if let Standing::OnProbation(probation) = &mut state.standing {
+            probation.proofs = probation.proofs.saturating_add(1);
         }
-        let State { failures, pause, .. } = mem::take(&mut *state);
-        self.is_failing.store(false, Ordering::Relaxed);
-        let Patient { plugin, store, .. } = &self.patient;
-        if pause.is_some() {
-            tracing::info!(%plugin, store, failures, "it works again");
+        state.end_probation(now);
+        match &state.standing {
+            Standing::Suspended(pause) if as_what == As::Attempt => {
+                let Patient { plugin, store, .. } = &self.patient;
+                tracing::info!(%plugin, store, failures = state.failures, "it works again");
+                state.standing = Standing::OnProbation(Probation { time: Pause::begin(pause.number, now), proofs: 1 });
+            }
+            // What began before the pause says nothing of what comes after it.
+            Standing::Suspended(_) | Standing::OnProbation(_) => {}
+            Standing::Called if state.failures > 1 => state.failures -= 1,
+            Standing::Called => {
+                *state = State::default();
+                self.is_failing.store(false, Ordering::Relaxed);
+            }
         }
     }
 
@@ -175,39 +185,55 @@ impl Health {
             return;
         }
         let mut state = self.state.lock();
-        if state.pause.is_some() && as_what != As::Attempt {
-            return;
-        }
-        let State { failures, last, pause } = &mut *state;
+        let now = self.patient.clock.now();
+        state.end_probation(now);
+        let State { failures, last, standing } = &mut *state;
+        let earlier = match (&*standing, as_what) {
+            (Standing::Suspended(pause), As::Attempt) => Some(pause.number),
+            (Standing::OnProbation(probation), As::Failing) => Some(probation.time.number),
+            (Standing::Called, _) => None,
+            // It began before the pause.
+            (Standing::Suspended(_) | Standing::OnProbation(_), _) => return,
+        };
         *failures = failures.saturating_add(1);
         // It is shown on one line.
         *last = failure.to_string().lines().next().unwrap_or_default().into();
         self.is_failing.store(true, Ordering::Relaxed);
-        let number = match pause {
-            Some(pause) => pause.number.saturating_add(1),
+        let number = match earlier {
             None if *failures < PATIENCE => return,
             None => 0,
+            Some(number) => number.saturating_add(1),
         };
-        let next = Pause { number, until: self.patient.clock.now(), is_tried: false };
-        let next = Pause { until: next.until + next.length(), ..next };
-        let Patient { plugin, store, .. } = &self.patient;
-        match number {
-            0 => tracing::warn!(
-                %plugin, store, failures, last = %last,
-                "it keeps failing and is backed off: its calls are answered at once, but for one now and then"
-            ),
-            PAUSES => tracing::error!(
-                %plugin, store, failures, last = %last,
-                "quarantined: it is tried again every {QUARANTINE:?}, or after `cloakroom plugins release {plugin}`"
-            ),
-            _ => tracing::debug!(%plugin, store, failures, last = %last, "it failed again"),
-        }
-        *pause = Some(next);
+        let pause = Pause::begin(number, now);
+        let was_called = !matches!(standing, Standing::Suspended(_));
+        self.patient.suspended(&pause, was_called, *failures, last);
+        *standing = Standing::Suspended(pause);
     }
 
     fn given_up(&self) {
-        if let Some(pause) = &mut self.state.lock().pause {
+        if let Standing::Suspended(pause) = &mut self.state.lock().standing {
             pause.is_tried = false;
+        }
+    }
+}
+
+impl Patient {
+    /// Tells the log. `was_called`: until now, if on probation.
+    fn suspended(&self, pause: &Pause, was_called: bool, failures: u32, last: &str) {
+        let Self { plugin, store, .. } = self;
+        if pause.is_quarantine() && (was_called || pause.number == pause::SHORT_ONES) {
+            let length = pause.length();
+            tracing::error!(
+                %plugin, store, failures, last,
+                "quarantined: it is tried again after {length:?}, or after `cloakroom plugins release {plugin}`"
+            );
+        } else if was_called {
+            tracing::warn!(
+                %plugin, store, failures, last,
+                "it keeps failing and is backed off: its calls are answered at once, but for one now and then"
+            );
+        } else {
+            tracing::debug!(%plugin, store, failures, last, "it failed again");
         }
     }
 }
@@ -260,7 +286,12 @@ impl Drop for Admission<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
+
+    use super::{
+        pause::{FIRST, QUARANTINE, SHORT_ONES},
+        *,
+    };
     use crate::contract::StoreError;
 
     fn health(is_supervised: bool) -> (Health, Clock) {
@@ -293,6 +324,14 @@ mod tests {
         (health, clock)
     }
 
+    /// Milliseconds until one that is not called is tried.
+    fn retry_after(health: &Health) -> u64 {
+        match health.admit().err().map(|error| error.failure) {
+            Some(PluginFailure::Unavailable { retry_after, .. }) => retry_after.as_millis().try_into().expect("short"),
+            _ => panic!("it is called"),
+        }
+    }
+
     fn state(health: &Health) -> Option<String> {
         health.suspension().map(|suspension| suspension.state)
     }
@@ -300,9 +339,9 @@ mod tests {
     /// A build that was tried in vain until it was quarantined.
     fn quarantined() -> (Health, Clock) {
         let (health, clock) = failing(PATIENCE);
-        for number in 0..PAUSES {
+        for number in 0..SHORT_ONES {
             assert_eq!(state(&health).as_deref(), Some("backing-off"), "{number}");
-            clock.advance(FIRST_PAUSE * 2_u32.pow(number));
+            clock.advance(FIRST * 2_u32.pow(number));
             assert!(call(&health, Some(&trap())));
         }
         assert_eq!(state(&health).as_deref(), Some("quarantined"));
@@ -312,7 +351,9 @@ mod tests {
     #[test]
     fn a_few_failures_are_bad_luck() {
         let (health, _) = failing(PATIENCE - 1);
-        assert!(call(&health, None));
+        for _ in 1..PATIENCE {
+            assert!(call(&health, None));
+        }
         for _ in 1..PATIENCE {
             assert!(call(&health, Some(&trap())));
         }
@@ -327,8 +368,19 @@ mod tests {
             panic!("{error}")
         };
         assert!(last.contains("trapped in `get`") && !last.contains('\n'), "{last}");
-        assert!(retry_after <= FIRST_PAUSE);
+        assert!(retry_after <= FIRST);
         assert_eq!(health.patient.counters.turned_away.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn successes_make_up_for_as_many_failures() {
+        let (health, _) = failing(PATIENCE - 1);
+        for _ in 0..20 {
+            assert!(call(&health, None));
+            assert!(call(&health, Some(&trap())));
+        }
+        assert!(call(&health, Some(&trap())));
+        assert_eq!(state(&health).as_deref(), Some("backing-off"));
     }
 
     #[test]
@@ -340,28 +392,68 @@ mod tests {
         assert!(!health.is_due() && health.admit().is_err() && health.admit().is_err());
         attempt.settle(None);
         assert_eq!(state(&health), None);
-        // And it has all patience again.
+        assert!(call(&health, None) && call(&health, None));
+    }
+
+    #[test]
+    fn one_that_works_as_long_as_it_was_not_called_has_all_patience_again() {
+        let (health, clock) = quarantined();
+        clock.advance(QUARANTINE);
+        for _ in 0..PROOFS {
+            assert!(call(&health, None));
+        }
+        clock.advance(QUARANTINE);
         for _ in 1..PATIENCE {
             assert!(call(&health, Some(&trap())));
         }
         assert_eq!(state(&health), None);
+        assert!(call(&health, Some(&trap())));
+        assert_eq!(state(&health).as_deref(), Some("backing-off"));
     }
 
     #[test]
-    fn in_quarantine_it_is_tried_at_the_same_distance_for_ever() {
+    fn that_nobody_called_it_proves_nothing() {
         let (health, clock) = quarantined();
-        for _ in 0..40 {
-            clock.advance(QUARANTINE - Duration::from_secs(1));
-            assert!(health.admit().is_err());
+        clock.advance(QUARANTINE);
+        for _ in 1..PROOFS {
+            assert!(call(&health, None));
+        }
+        clock.advance(100 * QUARANTINE);
+        assert!(call(&health, Some(&trap())));
+        assert_eq!(state(&health).as_deref(), Some("quarantined"));
+    }
+
+    #[test]
+    fn one_that_can_do_some_things_and_fails_at_others_is_called_ever_more_rarely() {
+        let (health, clock) = failing(PATIENCE);
+        for number in 0..SHORT_ONES + 3 {
+            let pause = Duration::from_millis(retry_after(&health));
+            clock.advance(pause);
+            assert!(call(&health, None), "{number}");
+            assert_eq!(state(&health), None, "{number}");
+            clock.advance(pause / 2);
+            assert!(call(&health, Some(&trap())), "{number}");
+            assert!(Duration::from_millis(retry_after(&health)) > pause, "{number}");
+        }
+        assert_eq!(state(&health).as_deref(), Some("quarantined"));
+    }
+
+    #[test]
+    fn in_quarantine_it_is_tried_at_distances_that_grow_to_eight_minutes() {
+        let (health, clock) = quarantined();
+        let distances = [30, 60, 120, 240, 480, 480, 480].map(Duration::from_secs);
+        for distance in distances {
+            clock.advance(distance - Duration::from_secs(1));
+            assert!(health.admit().is_err(), "{distance:?}");
             clock.advance(Duration::from_secs(1));
-            assert!(call(&health, Some(&trap())));
+            assert!(call(&health, Some(&trap())), "{distance:?}");
         }
     }
 
     #[test]
     fn an_attempt_that_was_given_up_or_met_a_full_line_leaves_it_to_the_next_call() {
         let (health, clock) = failing(PATIENCE);
-        clock.advance(FIRST_PAUSE);
+        clock.advance(FIRST);
         drop(health.admit().expect("the attempt"));
         let saturated = PluginError::new("bad", PluginFailure::Saturated { limit: 1 });
         assert!(call(&health, Some(&CallError::Plugin(saturated))));
@@ -373,7 +465,7 @@ mod tests {
     #[test]
     fn errors_of_the_contract_are_answers_of_a_plugin_that_works() {
         let (health, clock) = failing(PATIENCE);
-        clock.advance(FIRST_PAUSE);
+        clock.advance(FIRST);
         assert!(call(&health, Some(&CallError::Store(StoreError::Unavailable("the database is down".to_owned())))));
         assert_eq!(state(&health), None);
     }
