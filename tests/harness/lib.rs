@@ -6,6 +6,7 @@ pub mod docs;
 pub mod host;
 pub mod http;
 pub mod mono;
+pub mod redis;
 pub mod state_server;
 mod wire;
 

@@ -6,7 +6,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView, sockets::WasiSocketsCtxView};
 
 use super::{
-    LogBudget,
+    Connections, LogBudget,
     expiry_callback::ExpirySink,
     inner::InnerProvider,
     kv::Kv,
@@ -37,6 +37,8 @@ pub struct GuestSetup {
     pub clock: Clock,
     /// The built-in store.
     pub kv: Kv,
+    /// The configured back ends.
+    pub connections: Connections,
     /// The provider behind this one, for a component that wraps another.
     pub inner: Option<Arc<dyn InnerProvider>>,
 }

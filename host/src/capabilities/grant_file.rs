@@ -9,7 +9,7 @@ struct Line {
     allows: &'static str,
 }
 
-const LINES: [Line; 7] = [
+const LINES: [Line; 8] = [
     Line {
         import: "cloakroom:session/payload-content",
         grant: "payload = true",
@@ -19,6 +19,11 @@ const LINES: [Line; 7] = [
         import: "wasi:sockets/",
         grant: "sockets = []",
         allows: "It may connect to these TCP addresses and look up their names; write each as \"HOST:PORT\".",
+    },
+    Line {
+        import: "cloakroom:session/redis",
+        grant: "redis = []",
+        allows: "It may use these connections to Redis; write the names of sections `[connections.NAME]`.",
     },
     Line {
         import: "cloakroom:session/kv",
@@ -53,10 +58,8 @@ pub fn grant_lines(imports: &[String], digest: &str) -> Vec<String> {
     let wants = |line: &&Line| imports.iter().any(|import| is(import, line.import));
     let mut lines: Vec<String> =
         LINES.iter().filter(wants).flat_map(|line| [format!("# {}", line.allows), line.grant.to_owned()]).collect();
-    for name in ["redis", "sql"] {
-        if imports.iter().any(|import| is(import, &format!("cloakroom:session/{name}"))) {
-            lines.push(format!("# {name}: it uses connections that this host does not offer yet, and is refused."));
-        }
+    if imports.iter().any(|import| is(import, "cloakroom:session/sql")) {
+        lines.push("# sql: it uses connections that this host does not offer yet, and is refused.".to_owned());
     }
     lines.push("# Without the first `#` of the next line, these grants are for this build only.".to_owned());
     lines.push(format!("# digest = \"{digest}\""));

@@ -8,7 +8,7 @@ use wasmtime::component::{HasData, Linker};
 use super::{
     GuestContext, GuestView,
     bindings::{clock, expiry_callback, kv, log, payload_content, payloads, random, settings, types},
-    inner,
+    inner, redis,
     wasi::{self, Interface},
 };
 use crate::{
@@ -97,6 +97,10 @@ pub fn link<'a, T: GuestView + 'static>(
                 wanted.waits |= kind != Interface::Plain;
             }
             Ok(Decision::Inner) => wanted.inner = true,
+            Ok(Decision::Redis) => {
+                wanted.redis = true;
+                wanted.waits = true;
+            }
         }
     }
     if wanted.contract {
@@ -115,6 +119,9 @@ pub fn link<'a, T: GuestView + 'static>(
     for interface in wanted.wasi {
         wasi::link(linker, interface)?;
     }
+    if wanted.redis {
+        redis::bindings::add_to_linker::<T, Guest>(linker, T::guest)?;
+    }
     if wanted.inner {
         inner::link_inner(linker, wanted.waits || inner_waits)?;
     }
@@ -128,6 +135,7 @@ struct Wanted {
     payload_content: bool,
     wasi: BTreeSet<&'static str>,
     waits: bool,
+    redis: bool,
     inner: bool,
 }
 
@@ -142,6 +150,8 @@ enum Decision {
     Wasi(&'static str, Interface),
     /// The provider that it wraps.
     Inner,
+    /// Connections to Redis.
+    Redis,
 }
 
 fn decide(import: &str, grants: &Grants) -> Result<Decision, LinkError> {
@@ -157,7 +167,9 @@ fn decide(import: &str, grants: &Grants) -> Result<Decision, LinkError> {
             "payload-content" if grants.payload => Ok(Decision::PayloadContent),
             "payload-content" => Err(LinkError::NotGranted { import: import.to_owned(), grant: "payload = true" }),
             "provider" | "session-index" | "session-scan" | "session-rename" => Ok(Decision::Inner),
-            "redis" | "sql" => Err(LinkError::NotOffered { import: import.to_owned() }),
+            "redis" if !grants.redis.is_empty() => Ok(Decision::Redis),
+            "redis" => Err(LinkError::NotGranted { import: import.to_owned(), grant: "redis = [\"CONNECTION\"]" }),
+            "sql" => Err(LinkError::NotOffered { import: import.to_owned() }),
             _ => Err(LinkError::Unknown { import: import.to_owned() }),
         };
     }
@@ -216,11 +228,19 @@ mod tests {
     }
 
     #[test]
+    fn connections_need_their_grant_and_an_empty_list_is_none() {
+        let import = "cloakroom:session/redis@0.1.0";
+        let refused = decide(import, &Grants::default()).unwrap_err();
+        assert!(refused.to_string().contains("`redis = [\"CONNECTION\"]`"), "{refused}");
+        let granted = Grants { redis: vec!["main".into()], ..Grants::default() };
+        assert_eq!(decide(import, &granted), Ok(Decision::Redis));
+    }
+
+    #[test]
     fn what_this_host_does_not_have_is_not_given_to_anybody() {
         let everything = Grants { payload: true, kv: vec!["a".into()], ..Grants::default() };
-        for import in ["cloakroom:session/redis@0.1.0", "cloakroom:session/sql@0.1.0"] {
-            assert_eq!(decide(import, &everything), Err(LinkError::NotOffered { import: import.to_owned() }));
-        }
+        let import = "cloakroom:session/sql@0.1.0";
+        assert_eq!(decide(import, &everything), Err(LinkError::NotOffered { import: import.to_owned() }));
         let import = "wasi:http/outgoing-handler@0.2.0";
         assert_eq!(decide(import, &everything), Err(LinkError::NoHttp { import: import.to_owned() }));
         for import in ["wasi:cli/environment@0.3.0", "wasi:cli/environment", "wasi:keyvalue/store@0.2.0-draft"] {

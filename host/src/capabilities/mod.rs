@@ -5,6 +5,7 @@
 
 pub mod bindings;
 mod clock;
+mod connections;
 mod context;
 pub(crate) mod convert;
 mod expiry_callback;
@@ -16,12 +17,15 @@ mod limit_hits;
 mod link;
 mod log;
 mod network;
+mod notice_board;
 mod payload_content;
 mod payloads;
 mod random;
+mod redis;
 mod settings;
 mod wasi;
 
+pub use connections::{ConnectionError, Connections};
 pub use context::{GuestContext, GuestSetup, GuestView};
 pub use convert::Nonsense;
 pub use expiry_callback::ExpirySink;
@@ -31,3 +35,4 @@ pub use grant_file::grant_lines;
 pub use limit_hits::{Limit, LimitHits, PayloadOverLimit};
 pub use link::{LinkError, Linked, link};
 pub use log::{LOG_TARGET, LogBudget};
+pub use notice_board::{BoardError, NoticeBoard};

@@ -1,5 +1,7 @@
 //! `payloads`: the bytes of a session by handle.
 
+use std::sync::Arc;
+
 use wasmtime::{Result, component::Resource};
 
 use super::{GuestContext, bindings::payloads};
@@ -23,6 +25,15 @@ impl payloads::HostPayload for GuestContext {
     fn share(&mut self, payload: Resource<Payload>) -> Result<Resource<Payload>> {
         let shared = self.table.get(&payload)?.clone();
         Ok(self.table.push(shared)?)
+    }
+
+    fn with_content_type(
+        &mut self,
+        payload: Resource<Payload>,
+        content_type: Option<String>,
+    ) -> Result<Resource<Payload>> {
+        let bytes = self.table.get(&payload)?.bytes().clone();
+        Ok(self.table.push(Payload::with_content_type(bytes, content_type.map(Arc::from)))?)
     }
 
     fn drop(&mut self, payload: Resource<Payload>) -> Result<()> {

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
-use cloakroom::conformance::{self, Judging, NotJudged};
+use cloakroom::{
+    config::ConnectionConfig,
+    conformance::{self, Judging, NotJudged},
+};
 use serde_json::json;
 
 use super::setting::setting;
@@ -34,6 +37,12 @@ pub(super) struct Args {
     /// What the component is granted; without it, NAME.toml beside it if there is one
     #[arg(long, value_name = "FILE")]
     grants: Option<PathBuf>,
+    /// A back end that the component is granted by this name; can be given several times
+    #[arg(long = "connection", value_name = "NAME=URL", value_parser = setting)]
+    connections: Vec<(String, String)>,
+    /// The connections lead to nodes of clusters
+    #[arg(long, requires = "connections")]
+    cluster: bool,
     /// Run this rule only; can be given several times
     #[arg(long = "rule", value_name = "ID")]
     rules: Vec<String>,
@@ -55,6 +64,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         on: args.on,
         settings: args.settings.into_iter().collect::<BTreeMap<_, _>>(),
         grants: args.grants,
+        connections: args.connections.into_iter().map(|(name, url)| (name, connection(url, args.cluster))).collect(),
         only: args.rules,
     };
     match threads()?.block_on(conformance::judge(&judging)) {
@@ -68,6 +78,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         Err(error) => not_judged(&error, args.json),
     }
+}
+
+fn connection(url: String, cluster: bool) -> ConnectionConfig {
+    ConnectionConfig { url, cluster, ..ConnectionConfig::default() }
 }
 
 /// The threads that checks run on.

@@ -27,6 +27,8 @@ fn filter(config: &LogConfig) -> anyhow::Result<EnvFilter> {
         Ok(written) if !written.is_empty() => {
             EnvFilter::try_new(&written).with_context(|| format!("RUST_LOG=\"{written}\" is not a filter"))
         }
-        _ => EnvFilter::try_new(&config.filter).with_context(|| format!("log.filter = \"{}\"", config.filter)),
+        // The client of a back end tells every attempt to connect; the host says once that a connection is lost.
+        _ => EnvFilter::try_new(format!("redis=off,{}", config.filter))
+            .with_context(|| format!("log.filter = \"{}\"", config.filter)),
     }
 }

@@ -6,9 +6,10 @@ use std::{collections::BTreeMap, path::Path};
 use serde::{Deserialize, Deserializer, de, forward_to_deserialize_any};
 
 use super::{
-    Config, Grants, Limits, Overrides,
+    Config, ConnectionConfig, Grants, Limits, Overrides,
     file::{
-        ConfigFile, GrantFile, HttpSection, LimitsSection, LogSection, PluginsSection, StateServerSection, StoreSection,
+        ConfigFile, ConnectionSection, GrantFile, HttpSection, LimitsSection, LogSection, PluginsSection,
+        StateServerSection, StoreSection,
     },
 };
 
@@ -97,6 +98,7 @@ fn every_configuration_key_is_documented_and_every_documented_key_exists() {
         ("plugins.limits", fields::<LimitsSection>()),
         ("state_server", fields::<StateServerSection>()),
         ("http", fields::<HttpSection>()),
+        ("connections.NAME", fields::<ConnectionSection>()),
         ("stores.NAME", fields::<StoreSection>()),
     ]);
     let maps = BTreeMap::from([
@@ -122,7 +124,9 @@ fn every_grant_is_documented_and_every_documented_grant_exists() {
 
 #[test]
 fn the_documented_defaults_are_the_real_ones() {
-    let real: toml::Value = toml::from_str(&Config::default().to_string()).expect("the summary is TOML");
+    let mut config = Config::default();
+    config.connections.insert("NAME".to_owned(), ConnectionConfig::default());
+    let real: toml::Value = toml::from_str(&config.to_string()).expect("the summary is TOML");
     let mut compared = 0;
     for (key, default) in documented("Every configuration key") {
         let path = key.replace("stores.NAME", "stores.default");
@@ -131,14 +135,17 @@ fn the_documented_defaults_are_the_real_ones() {
             "none" => None,
             text => toml::from_str::<toml::Table>(&format!("it = {text}")).expect(&key).remove("it"),
         };
-        assert_eq!(found, expected.as_ref(), "{key}");
+        // It has none and cannot be left out.
+        if key != "connections.NAME.url" {
+            assert_eq!(found, expected.as_ref(), "{key}");
+        }
         compared += usize::from(expected.is_some());
     }
     assert!(compared > 20, "{compared} defaults");
     for (key, default) in documented("Grants: what a plugin may do") {
         match key.as_str() {
             "payload" => assert_eq!(default, Grants::default().payload.to_string()),
-            "kv" | "sockets" | "env" => assert_eq!(default, "[]", "{key}"),
+            "kv" | "redis" | "sockets" | "env" => assert_eq!(default, "[]", "{key}"),
             _ => {}
         }
     }

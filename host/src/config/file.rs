@@ -7,7 +7,7 @@ use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
     granted::{WrittenDirectory, WrittenVariables},
-    secret::WrittenSettings,
+    secret::{WrittenSetting, WrittenSettings},
     values::{WrittenAddress, WrittenCount, WrittenDuration, WrittenSize},
 };
 
@@ -21,6 +21,7 @@ pub(super) struct ConfigFile {
     pub(super) plugins: PluginsSection,
     pub(super) state_server: StateServerSection,
     pub(super) http: HttpSection,
+    pub(super) connections: BTreeMap<String, ConnectionSection>,
     pub(super) stores: BTreeMap<String, StoreSection>,
     pub(super) applications: BTreeMap<String, String>,
 }
@@ -88,6 +89,16 @@ pub(super) struct HttpSection {
     pub(super) max_wait: Option<WrittenDuration>,
 }
 
+/// `[connections.NAME]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ConnectionSection {
+    pub(super) url: Option<WrittenSetting>,
+    pub(super) cluster: Option<bool>,
+    pub(super) timeout: Option<WrittenDuration>,
+    pub(super) connect_timeout: Option<WrittenDuration>,
+}
+
 /// `provider`: one, or those that wrap it and then it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged, expecting = "the name of a plugin, or a list of names")]
@@ -107,6 +118,7 @@ pub(super) struct StoreSection {
     pub(super) absolute_timeout: Option<WrittenDuration>,
     pub(super) max_payload: Option<WrittenSize>,
     pub(super) sweep_interval: Option<WrittenDuration>,
+    pub(super) lock_notices: Option<String>,
     pub(super) events: Option<Vec<String>>,
     pub(super) event_attempts: Option<WrittenCount>,
     pub(super) event_retry: Option<WrittenDuration>,
@@ -123,6 +135,7 @@ pub(super) struct GrantFile {
     pub(super) digest: Option<String>,
     pub(super) payload: Option<bool>,
     pub(super) kv: Option<Vec<String>>,
+    pub(super) redis: Option<Vec<String>>,
     pub(super) sockets: Option<Vec<String>>,
     pub(super) directories: Option<BTreeMap<String, WrittenDirectory>>,
     pub(super) env: Option<WrittenVariables>,
@@ -130,7 +143,6 @@ pub(super) struct GrantFile {
     pub(super) limits: Option<LimitsSection>,
     // Names that are settled for capabilities to come. They are read so that they are refused by name: a grant that
     // looks given and is not would be worse than an unknown key.
-    pub(super) redis: Option<IgnoredAny>,
     pub(super) sql: Option<IgnoredAny>,
     pub(super) http: Option<IgnoredAny>,
 }

@@ -6,7 +6,7 @@ use super::{
     document::Document,
     duration,
     problem::{ConfigError, Problem},
-    secret::WrittenSettings,
+    secret::{WrittenSetting, WrittenSettings},
     size,
     values::{WrittenCount, WrittenDuration, WrittenSize},
 };
@@ -104,12 +104,16 @@ impl<'d> Findings<'d> {
     pub(super) fn settings(&mut self, path: &[&str], written: &WrittenSettings) -> BTreeMap<String, String> {
         let mut settings = BTreeMap::new();
         for (name, setting) in written {
-            match setting.resolve(self.directory) {
-                Ok(value) => drop(settings.insert(name.clone(), value)),
-                Err(reason) => self.report(&[path, &[name]].concat(), reason),
+            if let Some(value) = self.setting(&[path, &[name]].concat(), setting) {
+                settings.insert(name.clone(), value);
             }
         }
         settings
+    }
+
+    /// One setting, fetched if it is a secret.
+    pub(super) fn setting(&mut self, path: &[&str], written: &WrittenSetting) -> Option<String> {
+        written.resolve(self.directory).map_err(|reason| self.report(path, reason)).ok()
     }
 
     /// The name of a plugin: that of its file without `.wasm`.

@@ -17,6 +17,7 @@ pub(super) fn grants(file: &GrantFile, host: Limits, mut findings: Findings<'_>)
         digest: digest(file, &mut findings),
         payload: file.payload.unwrap_or(false),
         kv,
+        redis: connections("redis", file.redis.as_deref().unwrap_or_default(), &mut findings),
         sockets: granted::sockets(file.sockets.as_deref().unwrap_or_default(), &mut findings),
         directories: file
             .directories
@@ -28,6 +29,15 @@ pub(super) fn grants(file: &GrantFile, host: Limits, mut findings: Findings<'_>)
         limits: file.limits.as_ref().map(|limits| validate::limits(&["limits"], limits, host, &mut findings)),
     };
     findings.finish(grants)
+}
+
+/// Names of connections. Whether they are configured is known where the plugin opens them.
+fn connections(key: &str, written: &[String], findings: &mut Findings<'_>) -> Vec<String> {
+    if written.iter().any(String::is_empty) {
+        findings
+            .report(&[key], "the name of a connection cannot be empty; it is that of a section `[connections.NAME]`");
+    }
+    written.to_vec()
 }
 
 /// The digest of a build, in the form in which the host tells it everywhere.
@@ -43,7 +53,7 @@ fn digest(file: &GrantFile, findings: &mut Findings<'_>) -> Option<String> {
 
 fn refuse_what_is_to_come(file: &GrantFile, findings: &mut Findings<'_>) {
     let http = "; a plugin that speaks HTTP itself can be granted `sockets`";
-    for (name, written, instead) in [("redis", &file.redis, ""), ("sql", &file.sql, ""), ("http", &file.http, http)] {
+    for (name, written, instead) in [("sql", &file.sql, ""), ("http", &file.http, http)] {
         if written.is_some() {
             findings.report(&[name], format!("this host cannot grant {name} yet; remove the key{instead}"));
         }
@@ -95,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_the_host_cannot_grant_yet_is_refused_by_name() {
-        for (name, value) in [("redis", "[\"main\"]"), ("sql", "[]"), ("http", "[\"https://example.com\"]")] {
+        for (name, value) in [("sql", "[]"), ("http", "[\"https://example.com\"]")] {
             let refused = read(&format!("payload = true\n{name} = {value}\n")).expect_err("refused");
             assert!(refused.contains(&format!("this host cannot grant {name} yet")), "{refused}");
             assert!(refused.starts_with("my.toml:2: "), "{refused}");

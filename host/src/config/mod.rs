@@ -9,6 +9,7 @@
 //! A relative path in a file is relative to that file; a default, or a path on the command line, to the working
 //! directory.
 
+mod connection;
 mod document;
 #[cfg(test)]
 mod documented;
@@ -28,6 +29,7 @@ mod validate;
 mod values;
 pub mod web_config;
 
+pub use connection::ConnectionConfig;
 pub use granted::{Access, GrantedAddress, GrantedDirectory};
 pub use model::{
     Config, DEFAULT_STORE, Grants, HttpConfig, Limits, LogConfig, LogFormat, PluginsConfig, StateServerConfig,

@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    connection::ConnectionConfig,
     granted::{GrantedAddress, GrantedDirectory},
     secret::Hidden,
 };
@@ -32,6 +33,8 @@ pub struct Config {
     pub state_server: Option<StateServerConfig>,
     /// The HTTP front end; `None` where it is switched off.
     pub http: Option<HttpConfig>,
+    /// The back ends that plugins can be granted, by name.
+    pub connections: BTreeMap<String, ConnectionConfig>,
     /// The stores by name. There is always one called `default`.
     pub stores: BTreeMap<String, StoreConfig>,
     /// Which application uses which store, by name; the others use `default`.
@@ -47,6 +50,7 @@ impl Default for Config {
             plugins: PluginsConfig::default(),
             state_server: Some(StateServerConfig::default()),
             http: Some(HttpConfig::default()),
+            connections: BTreeMap::new(),
             stores: BTreeMap::from([(DEFAULT_STORE.to_owned(), StoreConfig::default())]),
             applications: BTreeMap::new(),
         }
@@ -157,6 +161,8 @@ pub struct Grants {
     pub payload: bool,
     /// Buckets of the built-in store, besides its own.
     pub kv: Vec<String>,
+    /// Connections to Redis, by their configured names.
+    pub redis: Vec<String>,
     /// TCP addresses that it may connect to.
     pub sockets: Vec<GrantedAddress>,
     /// Directories that it sees, by the name under which it does.
@@ -172,12 +178,13 @@ pub struct Grants {
 impl fmt::Debug for Grants {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Taken apart by name, so that a new field cannot be forgotten here.
-        let Self { digest, payload, kv, sockets, directories, env, settings, limits } = self;
+        let Self { digest, payload, kv, redis, sockets, directories, env, settings, limits } = self;
         formatter
             .debug_struct("Grants")
             .field("digest", digest)
             .field("payload", payload)
             .field("kv", kv)
+            .field("redis", redis)
             .field("sockets", sockets)
             .field("directories", directories)
             .field("env", &Hidden(env))
@@ -206,6 +213,8 @@ pub struct StoreConfig {
     pub max_payload: usize,
     /// Time between two looks for expired sessions.
     pub sweep_interval: Duration,
+    /// The connection over which hosts that share the store tell each other of released locks.
+    pub lock_notices: Option<String>,
     /// The plugins that hear of sessions that begin and end.
     pub events: Vec<String>,
     /// How often the delivery of an event to one of them is tried.
@@ -233,6 +242,7 @@ impl Default for StoreConfig {
             absolute_timeout: None,
             max_payload: 20 << 20,
             sweep_interval: Duration::from_secs(10),
+            lock_notices: None,
             events: Vec::new(),
             event_attempts: 10,
             event_retry: Duration::from_secs(1),
@@ -256,6 +266,7 @@ impl fmt::Debug for StoreConfig {
             absolute_timeout,
             max_payload,
             sweep_interval,
+            lock_notices,
             events,
             event_attempts,
             event_retry,
@@ -274,6 +285,7 @@ impl fmt::Debug for StoreConfig {
             .field("absolute_timeout", absolute_timeout)
             .field("max_payload", max_payload)
             .field("sweep_interval", sweep_interval)
+            .field("lock_notices", lock_notices)
             .field("events", events)
             .field("event_attempts", event_attempts)
             .field("event_retry", event_retry)

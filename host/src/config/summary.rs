@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use super::{
+    connection::ConnectionConfig,
     document::{quoted, quoted_key},
     duration,
     model::{Config, HttpConfig, LogConfig, LogFormat, PluginsConfig, StateServerConfig, StoreConfig},
@@ -20,6 +21,9 @@ impl fmt::Display for Config {
         plugins(&self.plugins, out)?;
         state_server(self.state_server.as_ref(), out)?;
         http(self.http.as_ref(), out)?;
+        for (name, config) in &self.connections {
+            connection(name, config, out)?;
+        }
         for (name, config) in &self.stores {
             store(name, config, out)?;
         }
@@ -77,6 +81,13 @@ fn http(front_end: Option<&HttpConfig>, out: &mut fmt::Formatter<'_>) -> fmt::Re
     writeln!(out, "max_wait = {}", time(front_end.max_wait))
 }
 
+fn connection(name: &str, connection: &ConnectionConfig, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(out, "\n[connections.{}]\nurl = {}\n", quoted_key(name), quoted(&connection.shown_url()))?;
+    writeln!(out, "cluster = {}", connection.cluster)?;
+    writeln!(out, "timeout = {}", time(connection.timeout))?;
+    writeln!(out, "connect_timeout = {}", time(connection.connect_timeout))
+}
+
 fn store(name: &str, store: &StoreConfig, out: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(out, "\n[stores.{}]\n", quoted_key(name))?;
     if store.wrapped_by.is_empty() {
@@ -95,6 +106,9 @@ fn store(name: &str, store: &StoreConfig, out: &mut fmt::Formatter<'_>) -> fmt::
     }
     writeln!(out, "max_payload = \"{}\"", size::format(store.max_payload))?;
     writeln!(out, "sweep_interval = {}", time(store.sweep_interval))?;
+    if let Some(connection) = &store.lock_notices {
+        writeln!(out, "lock_notices = {}", quoted(connection))?;
+    }
     let events: Vec<String> = store.events.iter().map(|plugin| quoted(plugin)).collect();
     writeln!(out, "events = [{}]", events.join(", "))?;
     writeln!(out, "event_attempts = {}", store.event_attempts)?;

@@ -11,9 +11,9 @@ use thiserror::Error;
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    capabilities::kv::Kv,
+    capabilities::{ConnectionError, Connections, kv::Kv},
     clock::Clock,
-    config::{ConfigError, Grants, Limits},
+    config::{ConfigError, ConnectionConfig, Grants, Limits},
     plugins::{CallError, LoadError, Plugin, PluginFailure, Runtime},
 };
 
@@ -46,6 +46,8 @@ pub struct Judging {
     pub settings: BTreeMap<String, String>,
     /// The file that says what it is granted; `None`: `NAME.toml` beside it, if there is one.
     pub grants: Option<PathBuf>,
+    /// The back ends that it may be granted, by name.
+    pub connections: BTreeMap<String, ConnectionConfig>,
     /// The ids of the rules to run; none means all.
     pub only: Vec<String>,
 }
@@ -56,6 +58,9 @@ pub enum NotJudged {
     /// The file is not a plugin that this host can run.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// A back end cannot be what it is said to be.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
     /// The grant file cannot be read or is wrong.
     #[error(transparent)]
     Grants(#[from] ConfigError),
@@ -95,7 +100,9 @@ pub enum NotJudged {
 /// Judges a component in a fresh host. Must be called in a tokio runtime with several threads.
 pub async fn judge(judging: &Judging) -> Result<Report, NotJudged> {
     let clock = Clock::system();
+    let connections = Connections::new(&judging.connections)?;
     let runtime = Runtime::new(clock.clone(), Kv::new(clock.clone()), None).map_err(NotJudged::Host)?;
+    let runtime = runtime.with_connections(connections);
     let limits = Limits::default();
     let plugin = runtime.load(&judging.component, grants(judging, limits)?, limits)?;
     if !plugin.is_provider() && !plugin.is_id_manager() && !is_event_handler(&plugin) {

@@ -12,7 +12,7 @@ use super::{
     component::Recognised, counters::Counters,
 };
 use crate::{
-    capabilities::{GuestSetup, InnerProvider, LogBudget, kv::Kv},
+    capabilities::{Connections, GuestSetup, InnerProvider, LogBudget, kv::Kv},
     clock::Clock,
     config::{Grants, Limits},
 };
@@ -23,9 +23,16 @@ pub struct Plugin {
     code: Arc<Code>,
     grants: Arc<Grants>,
     log_budget: Arc<LogBudget>,
-    clock: Clock,
-    kv: Kv,
+    surroundings: Surroundings,
     is_supervised: bool,
+}
+
+/// What the components of a host have around them, whatever they are granted of it.
+#[derive(Clone)]
+pub(super) struct Surroundings {
+    pub(super) clock: Clock,
+    pub(super) kv: Kv,
+    pub(super) connections: Connections,
 }
 
 impl Plugin {
@@ -35,13 +42,12 @@ impl Plugin {
         recognised: Recognised,
         grants: Grants,
         limits: Limits,
-        clock: Clock,
-        kv: Kv,
+        surroundings: Surroundings,
         counters: Arc<Counters>,
     ) -> Result<Self, LoadError> {
         let code = Code::link(engine, recognised, &grants, limits, counters)?;
         let log_budget = Arc::new(LogBudget::new(&code.limits, code.counters.limit_hits.clone()));
-        Ok(Self { code: Arc::new(code), grants: Arc::new(grants), log_budget, clock, kv, is_supervised: false })
+        Ok(Self { code: Arc::new(code), grants: Arc::new(grants), log_budget, surroundings, is_supervised: false })
     }
 
     /// The same, but not called where it keeps failing.
@@ -173,8 +179,9 @@ impl Plugin {
             settings: Arc::new(all),
             limits: self.code.limits,
             log_budget: self.log_budget.clone(),
-            clock: self.clock.clone(),
-            kv: self.kv.clone(),
+            clock: self.surroundings.clock.clone(),
+            kv: self.surroundings.kv.clone(),
+            connections: self.surroundings.connections.clone(),
             inner,
         }
     }

@@ -15,10 +15,11 @@ use super::{
     component,
     counters::Counters,
     engine,
+    plugin::Surroundings,
     source::{Refusal, Source},
 };
 use crate::{
-    capabilities::kv::Kv,
+    capabilities::{Connections, kv::Kv},
     clock::Clock,
     config::{Grants, Limits},
 };
@@ -29,6 +30,7 @@ pub struct Runtime {
     cache: Option<CodeCache>,
     clock: Clock,
     kv: Kv,
+    connections: Connections,
 }
 
 impl Runtime {
@@ -36,7 +38,13 @@ impl Runtime {
     /// kept between runs, if it is to be.
     pub fn new(clock: Clock, kv: Kv, cache: Option<PathBuf>) -> anyhow::Result<Self> {
         let cache = cache.map(|directory| CodeCache::open(&directory)).transpose()?;
-        Ok(Self { engine: engine::engine()?, cache, clock, kv })
+        Ok(Self { engine: engine::engine()?, cache, clock, kv, connections: Connections::default() })
+    }
+
+    /// The same with these back ends, which plugins can be granted by name.
+    #[must_use]
+    pub fn with_connections(self, connections: Connections) -> Self {
+        Self { connections, ..self }
     }
 
     /// Reads one component and links it to what it is granted; nothing of it runs yet. Who built it is not asked.
@@ -77,7 +85,9 @@ impl Runtime {
         counters: Arc<Counters>,
     ) -> Result<Plugin, LoadError> {
         let recognised = component::recognise(&self.engine, self.cache.as_ref(), file, bytes)?;
-        Plugin::link(&self.engine, recognised, grants, limits, self.clock.clone(), self.kv.clone(), counters)
+        let surroundings =
+            Surroundings { clock: self.clock.clone(), kv: self.kv.clone(), connections: self.connections.clone() };
+        Plugin::link(&self.engine, recognised, grants, limits, surroundings, counters)
     }
 }
 

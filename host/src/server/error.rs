@@ -4,7 +4,10 @@ use std::{io, net::SocketAddr, path::PathBuf};
 
 use thiserror::Error;
 
-use crate::{capabilities::kv::SnapshotError, sessions::OpenError};
+use crate::{
+    capabilities::{ConnectionError, kv::SnapshotError},
+    sessions::OpenError,
+};
 
 /// Why a host cannot start, or did not stop as it should.
 #[derive(Debug, Error)]
@@ -41,6 +44,9 @@ pub enum ServerError {
         /// Why not.
         source: io::Error,
     },
+    /// A connection is configured wrongly.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
     /// A store cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),

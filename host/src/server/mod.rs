@@ -19,7 +19,10 @@ pub use error::ServerError;
 
 use self::data_dir::DataDir;
 use crate::{
-    capabilities::kv::{Kv, Loaded, Snapshot, SnapshotError},
+    capabilities::{
+        Connections,
+        kv::{Kv, Loaded, Snapshot, SnapshotError},
+    },
     clock::Clock,
     config::{Config, HttpConfig, StateServerConfig},
     frontends::{http, state_server},
@@ -52,8 +55,10 @@ impl Server {
         let loaded = read_snapshot(&data_dir, &clock)?;
         let kv = loaded.as_ref().map_or_else(|| Kv::new(clock.clone()), Loaded::kv);
 
+        let connections = Connections::new(&config.connections)?;
         let runtime = Runtime::new(clock.clone(), kv.clone(), Some(data_dir.code_cache()))
-            .map_err(|error| ServerError::Runtime(format!("{error:#}")))?;
+            .map_err(|error| ServerError::Runtime(format!("{error:#}")))?
+            .with_connections(connections.clone());
         let directory = &config.plugins.directory;
         let plugins = PluginDirectory::read(runtime, &config.plugins)
             .map_err(|source| ServerError::PluginDirectory { directory: directory.clone(), source })?;
@@ -61,7 +66,7 @@ impl Server {
             tracing::info!(plugin = plugin.name, kind = plugin.kind, digest = plugin.digest, "loaded");
         }
         let sinks: Vec<Arc<dyn EventSink>> = if config.log.events { vec![Arc::new(LogSink)] } else { Vec::new() };
-        let service = SessionService::open(&config, plugins.clone(), &clock, kv.clone(), &sinks).await?;
+        let service = SessionService::open(&config, plugins.clone(), &clock, kv.clone(), &connections, &sinks).await?;
         for store in service.stores() {
             tracing::info!(store = store.name, provider = store.provider, id_generator = store.id_generator, "open");
         }
@@ -101,6 +106,8 @@ impl Server {
         let sweeping = service.clone();
         let stop_sweeping = shutdown.clone();
         background.spawn(async move { sweeping.sweep(stop_sweeping).await });
+        let (exchanging, stop_exchanging) = (service.clone(), shutdown.clone());
+        background.spawn(async move { exchanging.exchange_notices(stop_exchanging).await });
         let (delivering, stop_delivering) = (service.clone(), shutdown.clone());
         background.spawn(async move { delivering.deliver_events(stop_delivering).await });
         background.spawn(plugins.watch(config.plugins.poll_interval, shutdown.clone()));

@@ -22,15 +22,22 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use super::notices::{Mark, Notices};
 use crate::contract::SessionKey;
 
 /// How often the first in line tries without having been woken.
 const RETRY: Duration = Duration::from_millis(100);
 
+/// When one who has let other hosts know that it waits tries again: by then the holder has heard it, and may have
+/// released the lock before it did.
+const HEARD: Duration = Duration::from_millis(5);
+
 /// The lines of one store.
 pub(super) struct Lines {
     /// How often the first in line tries without having been woken.
     retry: Duration,
+    /// To and from other hosts, if they share the store.
+    notices: Option<Arc<Notices>>,
     lines: DashMap<SessionKey, VecDeque<Arc<Notify>>>,
     waiting: AtomicUsize,
 }
@@ -53,7 +60,12 @@ impl Default for Lines {
 
 impl Lines {
     fn with_retry(retry: Duration) -> Self {
-        Self { retry, lines: DashMap::new(), waiting: AtomicUsize::new(0) }
+        Self { retry, notices: None, lines: DashMap::new(), waiting: AtomicUsize::new(0) }
+    }
+
+    /// The lines of a store that other hosts have, too.
+    pub(super) fn with_notices(notices: Arc<Notices>) -> Self {
+        Self { notices: Some(notices), ..Self::default() }
     }
 
     /// How many wait.
@@ -68,11 +80,23 @@ impl Lines {
 
     /// Wakes the first in line, after the lock of a session was released.
     pub(super) fn wake(&self, key: &SessionKey) {
+        if let Some(notices) = &self.notices {
+            notices.released(key);
+        }
         if self.waiting() > 0
             && let Some(line) = self.lines.get(key)
             && let Some(first) = line.front()
         {
             first.notify_one();
+        }
+    }
+
+    /// Wakes the first in line for a session of which only the mark is known, after another host released its lock.
+    pub(super) fn wake_marked(&self, mark: Mark) {
+        for line in self.lines.iter().filter(|line| Mark::of(line.key()) == mark) {
+            if let Some(first) = line.front() {
+                first.notify_one();
+            }
         }
     }
 
@@ -98,7 +122,9 @@ impl Lines {
         }
         let deadline = Instant::now() + wait;
         let mut place = self.join(key);
+        let mut is_known_elsewhere = false;
         loop {
+            let mut pause = self.retry;
             let in_time = Instant::now() < deadline;
             // Out of time, one who was never first still needs to know what to answer.
             if place.is_first() || !in_time {
@@ -111,8 +137,15 @@ impl Lines {
                     Try::Locked(outcome) if !in_time => return Ok(outcome),
                     Try::Locked(_) => {}
                 }
+                if let Some(notices) = &self.notices {
+                    notices.waiting(key);
+                    if !is_known_elsewhere {
+                        pause = pause.min(HEARD);
+                    }
+                    is_known_elsewhere = true;
+                }
             }
-            place.woken(deadline.min(Instant::now() + self.retry)).await;
+            place.woken(deadline.min(Instant::now() + pause)).await;
         }
     }
 

@@ -7,6 +7,7 @@ mod error;
 mod events;
 mod journal;
 mod lines;
+mod notices;
 mod service;
 mod store;
 mod sweeper;

@@ -2,10 +2,12 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    mem,
     sync::Arc,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::{runtime::Handle, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -14,11 +16,13 @@ use super::{
     SessionError,
     abandoned::Detached,
     events::{self, EventSink, Handler, HandlerStatus},
-    store::{Plugins, Store},
+    lines::Lines,
+    notices::Exchange,
+    store::{Plugins, Store, Surroundings},
     sweeper,
 };
 use crate::{
-    capabilities::kv::Kv,
+    capabilities::{Connections, kv::Kv},
     clock::{Clock, UnixMillis},
     config::{Config, DEFAULT_STORE, StoreConfig},
     contract::{
@@ -89,6 +93,8 @@ struct Inner {
     plugins: PluginDirectory,
     kv: Kv,
     detached: Detached,
+    /// Taken out when they begin.
+    exchanges: Mutex<Vec<(Exchange, Arc<Lines>)>>,
 }
 
 impl SessionService {
@@ -99,9 +105,10 @@ impl SessionService {
         plugins: PluginDirectory,
         clock: &Clock,
         kv: Kv,
+        connections: &Connections,
         sinks: &[Arc<dyn EventSink>],
     ) -> Result<Self, OpenError> {
-        let mut stores = BTreeMap::new();
+        let (mut stores, mut exchanges) = (BTreeMap::new(), Vec::new());
         let mut all_handlers = Vec::new();
         let detached = Detached::default();
         for (name, store) in &config.stores {
@@ -109,7 +116,12 @@ impl SessionService {
             let handlers = open_handlers(name, store, &plugins, &kv).await?;
             all_handlers.extend(handlers.clone());
             let plugins = Plugins { provider, ids, handlers };
-            let store = Store::new(name, store.clone(), plugins, clock.clone(), sinks.to_vec(), detached.clone());
+            let board = store.lock_notices.as_ref().and_then(|connection| connections.notice_board(connection));
+            let (notices, exchange) = board.map(|board| Exchange::new(name, board)).unzip();
+            let lines = Arc::new(notices.map_or_else(Lines::default, Lines::with_notices));
+            exchanges.extend(exchange.map(|exchange| (exchange, lines.clone())));
+            let surroundings = Surroundings { clock: clock.clone(), detached: detached.clone(), lines };
+            let store = Store::new(name, store.clone(), plugins, surroundings, sinks.to_vec());
             stores.insert(name.clone(), Arc::new(store));
         }
         events::report_orphans(&kv, &all_handlers);
@@ -121,7 +133,17 @@ impl SessionService {
             .iter()
             .map(|(application, store)| Ok((application.clone(), find(store)?)))
             .collect::<Result<_, OpenError>>()?;
-        Ok(Self { inner: Arc::new(Inner { stores, default, applications, plugins, kv, detached }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                stores,
+                default,
+                applications,
+                plugins,
+                kv,
+                detached,
+                exchanges: Mutex::new(exchanges),
+            }),
+        })
     }
 
     /// Sweeps every store at its interval until shutdown.
@@ -131,6 +153,13 @@ impl SessionService {
             sweepers.spawn(sweeper::sweep(store.clone(), shutdown.clone()));
         }
         sweepers.join_all().await;
+    }
+
+    /// Exchanges notices of locks with the other hosts of every store that has some, until shutdown.
+    pub async fn exchange_notices(&self, shutdown: CancellationToken) {
+        let exchanges = mem::take(&mut *self.inner.exchanges.lock());
+        let running = exchanges.into_iter().map(|(exchange, lines)| exchange.run(lines, shutdown.clone()));
+        running.collect::<JoinSet<_>>().join_all().await;
     }
 
     /// Delivers events to the handlers of every store until shutdown.

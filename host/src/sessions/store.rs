@@ -39,6 +39,13 @@ pub(super) struct Plugins {
     pub(super) handlers: Vec<Arc<Handler>>,
 }
 
+/// What a store has around it.
+pub(super) struct Surroundings {
+    pub(super) clock: Clock,
+    pub(super) detached: Detached,
+    pub(super) lines: Arc<Lines>,
+}
+
 /// A store that is open.
 pub(super) struct Store {
     name: String,
@@ -59,10 +66,10 @@ impl Store {
         name: &str,
         config: StoreConfig,
         plugins: Plugins,
-        clock: Clock,
+        surroundings: Surroundings,
         mut sinks: Vec<Arc<dyn EventSink>>,
-        detached: Detached,
     ) -> Self {
+        let Surroundings { clock, detached, lines } = surroundings;
         let Plugins { provider, ids, handlers } = plugins;
         for handler in &handlers {
             sinks.push(handler.clone());
@@ -73,7 +80,7 @@ impl Store {
             provider,
             ids,
             clock,
-            lines: Arc::default(),
+            lines,
             detached,
             journal: Arc::new(Journal::new(name, sinks)),
             handlers,

@@ -1,5 +1,6 @@
 //! What is allowed in `cloakroom.toml`: from what is written to a [`Config`], or every problem with it.
 
+mod connections;
 mod front_ends;
 mod stores;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub(super) fn config(
 ) -> Result<Config, ConfigError> {
     let default = Config::default();
     let written_data_dir = file.data_dir.as_ref().map(|written| findings.path(written));
+    let connections = connections::connections(&file.connections, &mut findings);
     let config = Config {
         data_dir: overrides.data_dir.clone().or(written_data_dir).unwrap_or(default.data_dir),
         allow_remote: file.allow_remote.unwrap_or(default.allow_remote),
@@ -44,7 +46,8 @@ pub(super) fn config(
         plugins: plugins(&file.plugins, overrides, &mut findings),
         state_server: front_ends::state_server(&file.state_server, overrides, &mut findings),
         http: front_ends::http(&file.http, overrides, &mut findings),
-        stores: stores::stores(&file.stores, &mut findings),
+        stores: stores::stores(&file.stores, &connections, &mut findings),
+        connections,
         applications: file.applications.clone(),
     };
     front_ends::together(&config, overrides, &mut findings);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{GIB, HOUR, KIB, MILLISECOND, SECOND, YEAR};
 use crate::config::{
+    connection::ConnectionConfig,
     file::{StoreSection, WrittenProvider},
     findings::Findings,
     model::{Config, DEFAULT_STORE, StoreConfig},
@@ -14,6 +15,7 @@ use crate::config::{
 /// `[stores.NAME]`, with the default store.
 pub(super) fn stores(
     file: &BTreeMap<String, StoreSection>,
+    connections: &BTreeMap<String, ConnectionConfig>,
     findings: &mut Findings<'_>,
 ) -> BTreeMap<String, StoreConfig> {
     let mut stores = BTreeMap::from([(DEFAULT_STORE.to_owned(), StoreConfig::default())]);
@@ -23,12 +25,17 @@ pub(super) fn stores(
             let message = "a store's name has 1 to 64 characters of a-z, 0-9 and `-`";
             findings.report(&["stores", name], message);
         }
-        stores.insert(name.clone(), store(name, written, findings));
+        stores.insert(name.clone(), store(name, written, connections, findings));
     }
     stores
 }
 
-fn store(name: &str, file: &StoreSection, findings: &mut Findings<'_>) -> StoreConfig {
+fn store(
+    name: &str,
+    file: &StoreSection,
+    connections: &BTreeMap<String, ConnectionConfig>,
+    findings: &mut Findings<'_>,
+) -> StoreConfig {
     let at = |key| ["stores", name, key];
     let default = StoreConfig::default();
     let events = events(&at("events"), file.events.as_ref(), findings);
@@ -51,6 +58,7 @@ fn store(name: &str, file: &StoreSection, findings: &mut Findings<'_>) -> StoreC
             default.sweep_interval,
             10 * MILLISECOND..=HOUR,
         ),
+        lock_notices: lock_notices(&at("lock_notices"), file.lock_notices.as_ref(), connections, findings),
         events,
         event_attempts: findings.count(&at("event_attempts"), file.event_attempts, default.event_attempts, 1..=1000),
         event_retry: findings.duration(&at("event_retry"), file.event_retry, default.event_retry, MILLISECOND..=HOUR),
@@ -59,6 +67,20 @@ fn store(name: &str, file: &StoreSection, findings: &mut Findings<'_>) -> StoreC
         id_settings: findings.settings(&at("id_settings"), &file.id_settings),
         plugin_settings,
     }
+}
+
+/// A connection that is configured.
+fn lock_notices(
+    path: &[&str],
+    written: Option<&String>,
+    connections: &BTreeMap<String, ConnectionConfig>,
+    findings: &mut Findings<'_>,
+) -> Option<String> {
+    let name = written?;
+    if !connections.contains_key(name) {
+        findings.report(path, format!("there is no `[connections.{name}]`; name one that all hosts of the store have"));
+    }
+    Some(name.clone())
 }
 
 /// The provider that keeps the sessions, after those that wrap it.

@@ -30,6 +30,8 @@ pub(super) struct DraftStore {
     pub(super) notes: Vec<String>,
     /// Lines of TOML for a provider that is not there yet.
     pub(super) later: Vec<String>,
+    /// Whether this version has the provider of that section.
+    pub(super) is_offered: bool,
     /// The name under which applications shared sessions.
     pub(super) shared_as: Option<String>,
     /// The new `<sessionState>` element.
@@ -45,6 +47,7 @@ impl DraftStore {
             validate_ids: None,
             notes: Vec::new(),
             later: Vec::new(),
+            is_offered: false,
             shared_as: None,
             element: None,
         }
@@ -206,10 +209,13 @@ fn write_store(store: &DraftStore, text: &mut Text) {
         return;
     }
     text.blank();
-    text.comment(
+    text.comment(if store.is_offered {
+        "Sessions can be kept on the server that the application used, in another layout: use these sections instead of \
+         the one above, and write `redis = [\"sessions\"]` into the grant file redis.toml:"
+    } else {
         "The provider that would keep sessions where they were is not part of this version; until it is, they are kept \
-         in memory. Its section will look like this, though names of keys may differ:",
-    );
+         in memory. Its section will look like this, though names of keys may differ:"
+    });
     text.comment(&format!("[stores.{}]", store.name));
     for line in &store.later {
         text.verbatim_comment(line);

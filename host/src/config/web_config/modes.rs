@@ -88,11 +88,11 @@ fn custom(work: &mut Translator<'_>, state: &SessionState, provider: &Provider<'
     let (reason, advice) = match provider.kind {
         Kind::MicrosoftRedis => {
             microsoft_redis(work, provider, store);
-            (format!("The provider `redis` is not part of this version. {MEMORY}"), COMMENTED_OUT)
+            (format!("{OWN_LAYOUT} {MEMORY}"), SECTION)
         }
         Kind::HarbourRedis => {
             harbour_redis(provider, store);
-            (format!("The provider `redis` is not part of this version. {MEMORY}"), COMMENTED_OUT)
+            (format!("{OWN_LAYOUT} {MEMORY}"), SECTION)
         }
         Kind::AsyncSql | Kind::Universal => {
             named_sql(work, provider, store);
@@ -118,6 +118,9 @@ fn custom(work: &mut Translator<'_>, state: &SessionState, provider: &Provider<'
 }
 
 const COMMENTED_OUT: &str = "Try it so, or wait for the provider; the new file has the section for it, commented out.";
+const OWN_LAYOUT: &str =
+    "The provider `redis` keeps sessions in a layout of its own, and does not read those that are there.";
+const SECTION: &str = "Try it so; or use the section for the server, which the new file has, commented out.";
 const WRITE_ONE: &str = "Try it so; a provider for another back end is a plugin that anyone can write.";
 
 /// The attributes that the commented-out section tells, which need no remark.
@@ -226,21 +229,24 @@ fn named_sql(work: &mut Translator<'_>, provider: &Provider<'_>, store: &mut Dra
 
 /// The section for the provider `redis`, to be commented out.
 fn redis_section(redis: &Redis, store: &mut DraftStore) {
-    let addresses: Vec<String> = redis.addresses.iter().map(|address| format!("\"{address}\"")).collect();
-    store.later.extend([
-        "provider = \"redis\"".into(),
-        "settings = { connection = \"sessions\" }".into(),
-        String::new(),
-        "[redis.sessions]".into(),
-        format!("addresses = [{}]", addresses.join(", ")),
-        format!("tls = {}", redis.tls),
-        format!("database = {}", redis.database),
-    ]);
-    if let Some(user) = &redis.user {
-        store.later.push(format!("user = \"{user}\""));
+    let has_secret = redis.password || redis.user.is_some();
+    let address = redis.addresses.first().map_or("localhost:6379", String::as_str);
+    let url = format!("redis://{address}/{}", redis.database);
+    store.is_offered = true;
+    store.later.extend(["provider = \"redis\"".into(), "settings = { connection = \"sessions\" }".into()]);
+    store.later.extend([String::new(), "[connections.sessions]".into()]);
+    if redis.tls {
+        store.later.push("# It had TLS, which this version does not have: put a tunnel in between.".into());
     }
-    if redis.password {
-        store.later.push("password = { env = \"CLOAKROOM_REDIS_PASSWORD\" }".into());
+    if redis.addresses.len() > 1 {
+        store.later.push(format!("# It had more addresses: {}", redis.addresses.join(", ")));
+    }
+    if has_secret {
+        let user = redis.user.as_deref().unwrap_or_default();
+        store.later.push(format!("# CLOAKROOM_REDIS is redis://{user}:PASSWORD@{address}/{}", redis.database));
+        store.later.push("url = { env = \"CLOAKROOM_REDIS\" }".into());
+    } else {
+        store.later.push(format!("url = \"{url}\""));
     }
 }
 

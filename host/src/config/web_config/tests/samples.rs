@@ -86,10 +86,10 @@ pub(super) const SAMPLES: &[Sample] = &[
         stores: &[("default", 1200)],
         toml: &[
             "# provider = \"redis\"",
-            "# addresses = [\"contoso.redis.cache.windows.net:6380\"]",
-            "# tls = true",
-            "# database = 2",
-            "# password = { env = \"CLOAKROOM_REDIS_PASSWORD\" }",
+            "# [connections.sessions]",
+            "# # It had TLS, which this version does not have",
+            "# # CLOAKROOM_REDIS is redis://:PASSWORD@contoso.redis.cache.windows.net:6380/2",
+            "# url = { env = \"CLOAKROOM_REDIS\" }",
             "# \"/LM/W3SVC/1/ROOT\" = \"shop\"",
         ],
         remarks: &[
@@ -106,11 +106,9 @@ pub(super) const SAMPLES: &[Sample] = &[
         address: "127.0.0.1:42424",
         stores: &[("default", 1800)],
         toml: &[
-            "# addresses = [\"redis-a.example.com:7000\", \"redis-b.example.com:7000\"]",
-            "# tls = false",
-            "# database = 5",
-            "# user = \"sessions\"",
-            "# password = { env = \"CLOAKROOM_REDIS_PASSWORD\" }",
+            "# # It had more addresses: redis-a.example.com:7000, redis-b.example.com:7000",
+            "# # CLOAKROOM_REDIS is redis://sessions:PASSWORD@redis-a.example.com:7000/5",
+            "# url = { env = \"CLOAKROOM_REDIS\" }",
         ],
         remarks: &[
             (7, "<providers>"),
@@ -122,7 +120,7 @@ pub(super) const SAMPLES: &[Sample] = &[
         file: "harbour-redis.config",
         address: "127.0.0.1:42424",
         stores: &[("default", 1200)],
-        toml: &["# addresses = [\"redis01:6380\"]", "# password = { env = \"CLOAKROOM_REDIS_PASSWORD\" }"],
+        toml: &["# # CLOAKROOM_REDIS is redis://:PASSWORD@redis01:6380/0", "# url = { env = \"CLOAKROOM_REDIS\" }"],
         remarks: &[
             (4, "<providers>"),
             (7, "customProvider: Harbour.RedisSessionStateStore.RedisSessionStateStoreProvider"),

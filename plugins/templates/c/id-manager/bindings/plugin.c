@@ -22,6 +22,9 @@ extern void __wasm_import_payloads_method_payload_content_type(int32_t, uint8_t 
 __attribute__((__import_module__("cloakroom:session/payloads@0.1.0"), __import_name__("[method]payload.share")))
 extern int32_t __wasm_import_payloads_method_payload_share(int32_t);
 
+__attribute__((__import_module__("cloakroom:session/payloads@0.1.0"), __import_name__("[method]payload.with-content-type")))
+extern int32_t __wasm_import_payloads_method_payload_with_content_type(int32_t, int32_t, uint8_t *, size_t);
+
 // Exported Functions from `cloakroom:session/id-manager@0.1.0`
 
 __attribute__((__weak__, __export_name__("cabi_post_cloakroom:session/id-manager@0.1.0#initialize")))
@@ -438,6 +441,28 @@ bool payloads_method_payload_content_type(payloads_borrow_payload_t self, plugin
 
 payloads_own_payload_t payloads_method_payload_share(payloads_borrow_payload_t self) {
   int32_t ret = __wasm_import_payloads_method_payload_share((self).__handle);
+  return (payloads_own_payload_t) { ret };
+}
+
+payloads_own_payload_t payloads_method_payload_with_content_type(payloads_borrow_payload_t self, plugin_string_t *maybe_content_type) {
+  plugin_option_string_t content_type;
+  content_type.is_some = maybe_content_type != NULL;if (maybe_content_type) {
+    content_type.val = *maybe_content_type;
+  }
+  int32_t option;
+  uint8_t * option1;
+  size_t option2;
+  if ((content_type).is_some) {
+    const plugin_string_t *payload0 = &(content_type).val;
+    option = 1;
+    option1 = (uint8_t *) (*payload0).ptr;
+    option2 = (*payload0).len;
+  } else {
+    option = 0;
+    option1 = 0;
+    option2 = 0;
+  }
+  int32_t ret = __wasm_import_payloads_method_payload_with_content_type((self).__handle, option, option1, option2);
   return (payloads_own_payload_t) { ret };
 }
 

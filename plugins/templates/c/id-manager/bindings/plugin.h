@@ -354,6 +354,9 @@ extern uint64_t payloads_method_payload_len(payloads_borrow_payload_t self);
 extern bool payloads_method_payload_content_type(payloads_borrow_payload_t self, plugin_string_t *ret);
 // A second handle to the same bytes. No byte is copied.
 extern payloads_own_payload_t payloads_method_payload_share(payloads_borrow_payload_t self);
+// A second handle to the same bytes, under this media type or none. No byte is copied. For a provider that keeps
+// the media type beside the bytes.
+extern payloads_own_payload_t payloads_method_payload_with_content_type(payloads_borrow_payload_t self, plugin_string_t *maybe_content_type);
 
 // Exported Functions from `cloakroom:session/id-manager@0.1.0`
 bool exports_id_manager_initialize(plugin_string_t *name, plugin_list_tuple2_string_string_t *settings, exports_id_manager_id_manager_info_t *ret, exports_id_manager_error_t *err);

@@ -641,6 +641,9 @@ extern uint64_t payloads_method_payload_len(payloads_borrow_payload_t self);
 extern bool payloads_method_payload_content_type(payloads_borrow_payload_t self, plugin_string_t *ret);
 // A second handle to the same bytes. No byte is copied.
 extern payloads_own_payload_t payloads_method_payload_share(payloads_borrow_payload_t self);
+// A second handle to the same bytes, under this media type or none. No byte is copied. For a provider that keeps
+// the media type beside the bytes.
+extern payloads_own_payload_t payloads_method_payload_with_content_type(payloads_borrow_payload_t self, plugin_string_t *maybe_content_type);
 
 // Imported Functions from `cloakroom:session/kv@0.1.0`
 // Opens a bucket: `none` is the component's own, private to the store that it serves and always granted;
