@@ -38,7 +38,7 @@ pub(crate) mod bindings {
 use bindings::{Argument, Node, ReplyForm};
 
 /// Commands that change the connection, which others share, or keep it busy until something happens.
-const NOT_SHARED: [&str; 32] = [
+const NOT_SHARED: [&str; 34] = [
     "ASKING",
     "AUTH",
     "BLMOVE",
@@ -70,8 +70,17 @@ const NOT_SHARED: [&str; 32] = [
     "SYNC",
     "UNSUBSCRIBE",
     "UNWATCH",
+    "WAIT",
+    "WAITAOF",
     "WATCH",
 ];
+
+/// Whether a command may be sent over a connection that others share.
+fn is_shareable(name: &str, arguments: &[Argument]) -> bool {
+    let name = name.to_ascii_uppercase();
+    let blocks = |argument: &Argument| matches!(argument, Argument::Text(text) if text.eq_ignore_ascii_case("BLOCK"));
+    !NOT_SHARED.contains(&name.as_str()) && !(name.starts_with("XREAD") && arguments.iter().any(blocks))
+}
 
 type Answer<T> = std::result::Result<T, Error>;
 
@@ -173,10 +182,10 @@ impl bindings::HostConnection for GuestContext {
     ) -> Result<Answer<Vec<Node>>> {
         let connection = self.table.get(&connection)?.clone();
         let name = match arguments.first() {
-            Some(Argument::Text(name)) => name.to_ascii_uppercase(),
+            Some(Argument::Text(name)) => name.clone(),
             _ => return Ok(Err(Error::InvalidArgument("a command begins with its name".to_owned()))),
         };
-        if NOT_SHARED.contains(&name.as_str()) {
+        if !is_shareable(&name, &arguments) {
             return Ok(Err(Error::InvalidArgument(format!(
                 "`{name}` cannot be sent over a connection that others share; use a script"
             ))));
@@ -204,5 +213,34 @@ impl bindings::HostConnection for GuestContext {
     async fn drop(&mut self, connection: Resource<RedisConnection>) -> Result<()> {
         self.table.delete(connection)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_allowed(command: &[&str]) -> bool {
+        let arguments: Vec<_> = command.iter().map(|word| Argument::Text((*word).to_owned())).collect();
+        is_shareable(command.first().unwrap(), &arguments)
+    }
+
+    #[test]
+    fn commands_that_others_would_have_to_wait_for_or_would_find_changed_are_not_sent() {
+        for command in [
+            &["SUBSCRIBE", "news"][..],
+            &["select", "1"],
+            &["Multi"],
+            &["BLPOP", "queue", "0"],
+            &["WAIT", "1", "0"],
+            &["XREAD", "block", "0", "STREAMS", "s", "$"],
+        ] {
+            assert!(!is_allowed(command), "{command:?}");
+        }
+        for command in
+            [&["GET", "a"][..], &["XREAD", "STREAMS", "s", "0"], &["SET", "block", "BLOCK"], &["PUBLISH", "a", "b"]]
+        {
+            assert!(is_allowed(command), "{command:?}");
+        }
     }
 }
