@@ -1,11 +1,14 @@
 //! What the end-to-end tests share: a running host, clients that speak to it in raw bytes, a real
 //! ASP.NET site, and the examples of the book.
 
+mod account;
 mod addresses;
 pub mod docs;
 pub mod host;
 pub mod http;
+pub mod mariadb;
 pub mod mono;
+pub mod postgres;
 pub mod redis;
 pub mod state_server;
 mod wire;

@@ -4,13 +4,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use thiserror::Error;
 
-use super::{NoticeBoard, redis::RedisConnection};
+use super::{NoticeBoard, redis::RedisConnection, sql::SqlConnection};
 use crate::config::ConnectionConfig;
 
 /// The configured connections. Cheap to clone; clones share them.
 #[derive(Clone, Default)]
 pub struct Connections {
     redis: Arc<BTreeMap<String, RedisConnection>>,
+    sql: Arc<BTreeMap<String, SqlConnection>>,
 }
 
 /// A connection that cannot be what it is configured to be.
@@ -25,12 +26,17 @@ impl Connections {
     /// The connections of a configuration. Nothing is connected yet: each is when it is first used, and again when it
     /// was lost. To be called in a runtime.
     pub fn new(configured: &BTreeMap<String, ConnectionConfig>) -> Result<Self, ConnectionError> {
-        let open = |(name, config): (&String, &ConnectionConfig)| {
-            let connection = RedisConnection::new(name, config)
-                .map_err(|error| ConnectionError { name: name.clone(), reason: error.to_string() })?;
-            Ok((name.clone(), connection))
-        };
-        Ok(Self { redis: Arc::new(configured.iter().map(open).collect::<Result<_, _>>()?) })
+        let (mut redis, mut sql) = (BTreeMap::new(), BTreeMap::new());
+        for (name, config) in configured {
+            let unusable = |reason| ConnectionError { name: name.clone(), reason };
+            if let Some(connection) = SqlConnection::new(name, config).map_err(unusable)? {
+                sql.insert(name.clone(), connection);
+            } else {
+                let connection = RedisConnection::new(name, config).map_err(|error| unusable(error.to_string()))?;
+                redis.insert(name.clone(), connection);
+            }
+        }
+        Ok(Self { redis: Arc::new(redis), sql: Arc::new(sql) })
     }
 
     /// A connection to Redis.
@@ -43,12 +49,16 @@ impl Connections {
         self.redis(name).map(NoticeBoard::on)
     }
 
+    /// A connection to an SQL database.
+    pub(super) fn sql(&self, name: &str) -> Option<&SqlConnection> {
+        self.sql.get(name)
+    }
+
     /// What connections there are, for messages.
     pub(super) fn names(&self) -> String {
-        if self.redis.is_empty() {
-            return "there are none".to_owned();
-        }
-        let names: Vec<_> = self.redis.keys().map(|name| format!("`{name}`")).collect();
-        format!("there are {}", names.join(", "))
+        let redis = self.redis.keys().map(|name| format!("`{name}` (Redis)"));
+        let sql = self.sql.keys().map(|name| format!("`{name}` (SQL)"));
+        let names: Vec<_> = redis.chain(sql).collect();
+        if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) }
     }
 }

@@ -11,6 +11,7 @@ use super::{
     inner::InnerProvider,
     kv::Kv,
     network::{NameLookup, Reach},
+    sql::OpenTransaction,
     wasi,
 };
 use crate::{
@@ -49,6 +50,8 @@ pub struct GuestContext {
     pub(super) table: ResourceTable,
     pub(super) expiry: Option<Arc<dyn ExpirySink>>,
     pub(super) inner_expiry: Option<Arc<dyn ExpirySink>>,
+    /// Those of the present call.
+    pub(super) transactions: Vec<OpenTransaction>,
     wasi: WasiCtx,
     reach: Reach,
 }
@@ -62,7 +65,7 @@ impl GuestContext {
         table.set_max_capacity(setup.limits.handles);
         let reach = Reach::new(setup.grants.clone());
         let wasi = wasi::context(&setup, &reach);
-        Self { setup, table, expiry: None, inner_expiry: None, wasi, reach }
+        Self { setup, table, expiry: None, inner_expiry: None, transactions: Vec::new(), wasi, reach }
     }
 
     /// The handles that the instance holds.
@@ -87,6 +90,8 @@ impl GuestContext {
     pub fn end_call(&mut self) {
         self.expiry = None;
         self.inner_expiry = None;
+        // One that outlived its call would keep a connection from everybody else.
+        self.transactions.drain(..).for_each(OpenTransaction::end);
     }
 }
 

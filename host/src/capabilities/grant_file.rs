@@ -9,7 +9,7 @@ struct Line {
     allows: &'static str,
 }
 
-const LINES: [Line; 8] = [
+const LINES: [Line; 9] = [
     Line {
         import: "cloakroom:session/payload-content",
         grant: "payload = true",
@@ -24,6 +24,11 @@ const LINES: [Line; 8] = [
         import: "cloakroom:session/redis",
         grant: "redis = []",
         allows: "It may use these connections to Redis; write the names of sections `[connections.NAME]`.",
+    },
+    Line {
+        import: "cloakroom:session/sql",
+        grant: "sql = []",
+        allows: "It may use these connections to SQL databases; write the names of sections `[connections.NAME]`.",
     },
     Line {
         import: "cloakroom:session/kv",
@@ -58,9 +63,6 @@ pub fn grant_lines(imports: &[String], digest: &str) -> Vec<String> {
     let wants = |line: &&Line| imports.iter().any(|import| is(import, line.import));
     let mut lines: Vec<String> =
         LINES.iter().filter(wants).flat_map(|line| [format!("# {}", line.allows), line.grant.to_owned()]).collect();
-    if imports.iter().any(|import| is(import, "cloakroom:session/sql")) {
-        lines.push("# sql: it uses connections that this host does not offer yet, and is refused.".to_owned());
-    }
     lines.push("# Without the first `#` of the next line, these grants are for this build only.".to_owned());
     lines.push(format!("# digest = \"{digest}\""));
     lines

@@ -8,7 +8,7 @@ use wasmtime::component::{HasData, Linker};
 use super::{
     GuestContext, GuestView,
     bindings::{clock, expiry_callback, kv, log, payload_content, payloads, random, settings, types},
-    inner, redis,
+    inner, redis, sql,
     wasi::{self, Interface},
 };
 use crate::{
@@ -37,12 +37,6 @@ pub enum LinkError {
         import: String,
         /// The line of the grant file that would grant it.
         grant: &'static str,
-    },
-    /// The contract has it, this host does not yet.
-    #[error("it imports `{import}`, which this version of the host does not offer yet; a newer host may")]
-    NotOffered {
-        /// The import.
-        import: String,
     },
     /// The contract in another version.
     #[error(
@@ -101,6 +95,10 @@ pub fn link<'a, T: GuestView + 'static>(
                 wanted.redis = true;
                 wanted.waits = true;
             }
+            Ok(Decision::Sql) => {
+                wanted.sql = true;
+                wanted.waits = true;
+            }
         }
     }
     if wanted.contract {
@@ -122,6 +120,9 @@ pub fn link<'a, T: GuestView + 'static>(
     if wanted.redis {
         redis::bindings::add_to_linker::<T, Guest>(linker, T::guest)?;
     }
+    if wanted.sql {
+        sql::bindings::add_to_linker::<T, Guest>(linker, T::guest)?;
+    }
     if wanted.inner {
         inner::link_inner(linker, wanted.waits || inner_waits)?;
     }
@@ -136,6 +137,7 @@ struct Wanted {
     wasi: BTreeSet<&'static str>,
     waits: bool,
     redis: bool,
+    sql: bool,
     inner: bool,
 }
 
@@ -152,6 +154,8 @@ enum Decision {
     Inner,
     /// Connections to Redis.
     Redis,
+    /// Connections to SQL databases.
+    Sql,
 }
 
 fn decide(import: &str, grants: &Grants) -> Result<Decision, LinkError> {
@@ -169,7 +173,8 @@ fn decide(import: &str, grants: &Grants) -> Result<Decision, LinkError> {
             "provider" | "session-index" | "session-scan" | "session-rename" => Ok(Decision::Inner),
             "redis" if !grants.redis.is_empty() => Ok(Decision::Redis),
             "redis" => Err(LinkError::NotGranted { import: import.to_owned(), grant: "redis = [\"CONNECTION\"]" }),
-            "sql" => Err(LinkError::NotOffered { import: import.to_owned() }),
+            "sql" if !grants.sql.is_empty() => Ok(Decision::Sql),
+            "sql" => Err(LinkError::NotGranted { import: import.to_owned(), grant: "sql = [\"CONNECTION\"]" }),
             _ => Err(LinkError::Unknown { import: import.to_owned() }),
         };
     }
@@ -234,13 +239,16 @@ mod tests {
         assert!(refused.to_string().contains("`redis = [\"CONNECTION\"]`"), "{refused}");
         let granted = Grants { redis: vec!["main".into()], ..Grants::default() };
         assert_eq!(decide(import, &granted), Ok(Decision::Redis));
+        let import = "cloakroom:session/sql@0.1.0";
+        let refused = decide(import, &granted).unwrap_err();
+        assert!(refused.to_string().contains("`sql = [\"CONNECTION\"]`"), "{refused}");
+        let granted = Grants { sql: vec!["main".into()], ..Grants::default() };
+        assert_eq!(decide(import, &granted), Ok(Decision::Sql));
     }
 
     #[test]
     fn what_this_host_does_not_have_is_not_given_to_anybody() {
         let everything = Grants { payload: true, kv: vec!["a".into()], ..Grants::default() };
-        let import = "cloakroom:session/sql@0.1.0";
-        assert_eq!(decide(import, &everything), Err(LinkError::NotOffered { import: import.to_owned() }));
         let import = "wasi:http/outgoing-handler@0.2.0";
         assert_eq!(decide(import, &everything), Err(LinkError::NoHttp { import: import.to_owned() }));
         for import in ["wasi:cli/environment@0.3.0", "wasi:cli/environment", "wasi:keyvalue/store@0.2.0-draft"] {

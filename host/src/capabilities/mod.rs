@@ -23,6 +23,7 @@ mod payloads;
 mod random;
 mod redis;
 mod settings;
+mod sql;
 mod wasi;
 
 pub use connections::{ConnectionError, Connections};

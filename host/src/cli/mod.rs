@@ -15,6 +15,8 @@ mod running_host;
 mod serve;
 mod setting;
 mod sign;
+mod sql;
+mod sql_schema;
 mod status;
 
 use std::process::ExitCode;
@@ -39,6 +41,7 @@ enum Command {
     Dev(dev::Args),
     Sign(sign::Args),
     Config(config::Args),
+    Sql(sql::Args),
     Status(status::Args),
     Plugins(plugins::Args),
 }
@@ -55,6 +58,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Dev(args) => dev::run(args),
         Command::Sign(args) => sign::run(args),
         Command::Config(args) => config::run(args),
+        Command::Sql(args) => sql::run(args),
         Command::Status(args) => status::run(args),
         Command::Plugins(args) => plugins::run(args),
     }

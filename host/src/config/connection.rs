@@ -2,6 +2,61 @@
 
 use std::{fmt, time::Duration};
 
+/// How many connections there are to a server unless it is written. SQLite has one writer at a time; with one connection
+/// they take turns in order, where several would try again and again.
+const MAX_CONNECTIONS: usize = 16;
+const MAX_CONNECTIONS_OF_SQLITE: usize = 1;
+
+/// What kind of back end a connection leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionKind {
+    /// Redis, Valkey.
+    Redis,
+    /// PostgreSQL.
+    Postgres,
+    /// MariaDB, MySQL.
+    MySql,
+    /// A file of SQLite.
+    Sqlite,
+}
+
+impl ConnectionKind {
+    /// What the URLs of each kind begin with.
+    pub const SCHEMES: [(&str, Self); 8] = [
+        ("redis://", Self::Redis),
+        ("redis+unix://", Self::Redis),
+        ("unix://", Self::Redis),
+        ("postgres://", Self::Postgres),
+        ("postgresql://", Self::Postgres),
+        ("mysql://", Self::MySql),
+        ("mariadb://", Self::MySql),
+        ("sqlite://", Self::Sqlite),
+    ];
+}
+
+/// When SQLite's data is on the disk; `PRAGMA synchronous`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Synchronous {
+    /// Now and then: what was written last is lost when the machine loses its power, and nothing when the host ends.
+    Normal,
+    /// When a write is acknowledged.
+    #[default]
+    Full,
+    /// The same, and the directory as well.
+    Extra,
+}
+
+impl Synchronous {
+    /// All of them, as they are written.
+    pub const ALL: [(&str, Self); 3] = [("normal", Self::Normal), ("full", Self::Full), ("extra", Self::Extra)];
+
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.into_iter().find(|(_, value)| *value == self).map_or("full", |(name, _)| name)
+    }
+}
+
 /// Where a connection leads, and how long it may take.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConnectionConfig {
@@ -9,10 +64,14 @@ pub struct ConnectionConfig {
     pub url: String,
     /// Whether the address is that of a node of a cluster.
     pub cluster: bool,
-    /// How long one command may take.
+    /// How long one command or statement may take, with the waiting for a connection.
     pub timeout: Duration,
     /// How long one attempt to connect may take.
     pub connect_timeout: Duration,
+    /// How many connections there are at the most, to an SQL database; `None`: what fits its kind.
+    pub max_connections: Option<usize>,
+    /// When data is on the disk, on SQLite.
+    pub synchronous: Synchronous,
 }
 
 impl Default for ConnectionConfig {
@@ -22,15 +81,35 @@ impl Default for ConnectionConfig {
             cluster: false,
             timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(2),
+            max_connections: None,
+            synchronous: Synchronous::default(),
         }
     }
 }
 
 impl ConnectionConfig {
-    /// The URL without user and password.
+    /// The kind of back end, by the URL; `None` if it is none that this host knows.
+    #[must_use]
+    pub fn kind(&self) -> Option<ConnectionKind> {
+        let scheme = |(scheme, kind): &(&str, ConnectionKind)| self.url.starts_with(scheme).then_some(*kind);
+        ConnectionKind::SCHEMES.iter().find_map(scheme)
+    }
+
+    /// How many connections there are at the most.
+    #[must_use]
+    pub fn max_connections(&self) -> usize {
+        let fitting = match self.kind() {
+            Some(ConnectionKind::Sqlite) => MAX_CONNECTIONS_OF_SQLITE,
+            _ => MAX_CONNECTIONS,
+        };
+        self.max_connections.unwrap_or(fitting)
+    }
+
+    /// The URL without user, password and parameters.
     #[must_use]
     pub fn shown_url(&self) -> String {
-        match self.url.split_once("://") {
+        let url = self.url.split('?').next().unwrap_or_default();
+        match url.split_once("://") {
             Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, host)| host)),
             None => "(not shown)".to_owned(),
         }
@@ -40,13 +119,15 @@ impl ConnectionConfig {
 impl fmt::Debug for ConnectionConfig {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Taken apart by name, so that a new field cannot be forgotten here.
-        let Self { url: _, cluster, timeout, connect_timeout } = self;
+        let Self { url: _, cluster, timeout, connect_timeout, max_connections, synchronous } = self;
         formatter
             .debug_struct("ConnectionConfig")
             .field("url", &self.shown_url())
             .field("cluster", cluster)
             .field("timeout", timeout)
             .field("connect_timeout", connect_timeout)
+            .field("max_connections", max_connections)
+            .field("synchronous", synchronous)
             .finish()
     }
 }
@@ -60,6 +141,8 @@ mod tests {
         for (url, shown) in [
             ("redis://127.0.0.1:6379/1", "redis://127.0.0.1:6379/1"),
             ("rediss://anna:s3cr@t@cache.example:6380", "rediss://cache.example:6380"),
+            ("postgres://db.example/sessions?user=anna&password=s3cret", "postgres://db.example/sessions"),
+            ("sqlite:///var/lib/cloakroom/sessions.db", "sqlite:///var/lib/cloakroom/sessions.db"),
             ("s3cret", "(not shown)"),
         ] {
             let config = ConnectionConfig { url: url.to_owned(), ..ConnectionConfig::default() };

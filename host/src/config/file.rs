@@ -97,6 +97,8 @@ pub(super) struct ConnectionSection {
     pub(super) cluster: Option<bool>,
     pub(super) timeout: Option<WrittenDuration>,
     pub(super) connect_timeout: Option<WrittenDuration>,
+    pub(super) max_connections: Option<WrittenCount>,
+    pub(super) synchronous: Option<String>,
 }
 
 /// `provider`: one, or those that wrap it and then it.
@@ -136,6 +138,7 @@ pub(super) struct GrantFile {
     pub(super) payload: Option<bool>,
     pub(super) kv: Option<Vec<String>>,
     pub(super) redis: Option<Vec<String>>,
+    pub(super) sql: Option<Vec<String>>,
     pub(super) sockets: Option<Vec<String>>,
     pub(super) directories: Option<BTreeMap<String, WrittenDirectory>>,
     pub(super) env: Option<WrittenVariables>,
@@ -143,6 +146,5 @@ pub(super) struct GrantFile {
     pub(super) limits: Option<LimitsSection>,
     // Names that are settled for capabilities to come. They are read so that they are refused by name: a grant that
     // looks given and is not would be worse than an unknown key.
-    pub(super) sql: Option<IgnoredAny>,
     pub(super) http: Option<IgnoredAny>,
 }

@@ -29,7 +29,7 @@ mod validate;
 mod values;
 pub mod web_config;
 
-pub use connection::ConnectionConfig;
+pub use connection::{ConnectionConfig, ConnectionKind, Synchronous};
 pub use granted::{Access, GrantedAddress, GrantedDirectory};
 pub use model::{
     Config, DEFAULT_STORE, Grants, HttpConfig, Limits, LogConfig, LogFormat, PluginsConfig, StateServerConfig,

@@ -163,6 +163,8 @@ pub struct Grants {
     pub kv: Vec<String>,
     /// Connections to Redis, by their configured names.
     pub redis: Vec<String>,
+    /// Connections to SQL databases, by their configured names.
+    pub sql: Vec<String>,
     /// TCP addresses that it may connect to.
     pub sockets: Vec<GrantedAddress>,
     /// Directories that it sees, by the name under which it does.
@@ -178,13 +180,14 @@ pub struct Grants {
 impl fmt::Debug for Grants {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Taken apart by name, so that a new field cannot be forgotten here.
-        let Self { digest, payload, kv, redis, sockets, directories, env, settings, limits } = self;
+        let Self { digest, payload, kv, redis, sql, sockets, directories, env, settings, limits } = self;
         formatter
             .debug_struct("Grants")
             .field("digest", digest)
             .field("payload", payload)
             .field("kv", kv)
             .field("redis", redis)
+            .field("sql", sql)
             .field("sockets", sockets)
             .field("directories", directories)
             .field("env", &Hidden(env))

@@ -85,7 +85,11 @@ fn connection(name: &str, connection: &ConnectionConfig, out: &mut fmt::Formatte
     write!(out, "\n[connections.{}]\nurl = {}\n", quoted_key(name), quoted(&connection.shown_url()))?;
     writeln!(out, "cluster = {}", connection.cluster)?;
     writeln!(out, "timeout = {}", time(connection.timeout))?;
-    writeln!(out, "connect_timeout = {}", time(connection.connect_timeout))
+    writeln!(out, "connect_timeout = {}", time(connection.connect_timeout))?;
+    if let Some(count) = connection.max_connections {
+        writeln!(out, "max_connections = {count}")?;
+    }
+    writeln!(out, "synchronous = \"{}\"", connection.synchronous.name())
 }
 
 fn store(name: &str, store: &StoreConfig, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -31,6 +31,9 @@ const IDLE: u32 = 1200;
 /// The same where a check has to wait for it. A provider may skip slides of under a second, so not much shorter.
 const IDLE_IN_REAL_TIME: u32 = 4;
 
+/// The pause before a lock is tried again in a store outside the host.
+const PAUSE: Duration = Duration::from_millis(2);
+
 /// A provider in a store that no other check uses. Clones are the same trial.
 #[derive(Clone)]
 pub(super) struct Trial {
@@ -128,6 +131,16 @@ impl Trial {
             tokio::time::sleep(time).await;
         } else {
             self.subject.clock.advance(time);
+        }
+    }
+
+    /// Lets whoever has a lock get on with it. Where the store is outside the host, asking again at once would keep it
+    /// busy with nothing else.
+    pub(super) async fn let_others_get_on(&self) {
+        if self.provider.waits() {
+            tokio::time::sleep(PAUSE).await;
+        } else {
+            tokio::task::yield_now().await;
         }
     }
 

@@ -49,7 +49,7 @@ const ROWS: &[(&str, Becomes)] = &[
     ("look-up-a-name", Refused("wasi:sockets/ip-name-lookup@0.2.0", "`sockets = [\"HOST:PORT\"]`")),
     ("make-an-http-request", Refused("wasi:http/outgoing-handler@0.2.0", "makes no HTTP requests")),
     ("use-a-redis-connection", Refused("cloakroom:session/redis@0.1.0", "`redis = [\"CONNECTION\"]`")),
-    ("use-an-sql-connection", Refused("cloakroom:session/sql@0.1.0", "does not offer yet")),
+    ("use-an-sql-connection", Refused("cloakroom:session/sql@0.1.0", "`sql = [\"CONNECTION\"]`")),
     ("start-a-process", Refused("wasi:process/spawn@0.2.0", "not part of the contract")),
     ("exit", Ends("trapped")),
     ("compute-for-ever", Ends("CPU time")),

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{MILLISECOND, MINUTE};
-use crate::config::{connection::ConnectionConfig, file::ConnectionSection, findings::Findings};
+use crate::config::{
+    connection::{ConnectionConfig, ConnectionKind, Synchronous},
+    file::ConnectionSection,
+    findings::Findings,
+};
 
-/// What a URL can begin with.
-const SCHEMES: [&str; 3] = ["redis://", "redis+unix://", "unix://"];
+/// What the URL of a file begins with.
+const FILE: &str = "sqlite://";
 
 /// The connections that are written.
 pub(super) fn connections(
@@ -19,26 +23,8 @@ pub(super) fn connections(
 fn connection(name: &str, file: &ConnectionSection, findings: &mut Findings<'_>) -> ConnectionConfig {
     let default = ConnectionConfig::default();
     let at = |key| ["connections", name, key];
-    let url = match &file.url {
-        Some(written) => findings.setting(&at("url"), written),
-        None => {
-            let message = "write where it leads: url = \"redis://HOST:PORT\", or url = { env = \"NAME\" } for a secret";
-            findings.report(&["connections", name], message);
-            None
-        }
-    };
-    if url.as_ref().is_some_and(|url| url.starts_with("rediss://")) {
-        let message = "this version connects without TLS; write redis:// and keep the network closed, or put a tunnel \
-                       such as stunnel in between";
-        findings.report_unseen(&at("url"), message);
-    } else if let Some(url) = &url
-        && !SCHEMES.iter().any(|scheme| url.starts_with(scheme))
-    {
-        // It may have a password in it.
-        findings.report_unseen(&at("url"), format!("a URL begins with {}", SCHEMES.join(", ")));
-    }
-    ConnectionConfig {
-        url: url.unwrap_or(default.url),
+    let config = ConnectionConfig {
+        url: url(name, file, findings),
         cluster: file.cluster.unwrap_or(default.cluster),
         timeout: findings.duration(&at("timeout"), file.timeout, default.timeout, 10 * MILLISECOND..=10 * MINUTE),
         connect_timeout: findings.duration(
@@ -47,5 +33,62 @@ fn connection(name: &str, file: &ConnectionSection, findings: &mut Findings<'_>)
             default.connect_timeout,
             10 * MILLISECOND..=10 * MINUTE,
         ),
+        max_connections: file
+            .max_connections
+            .map(|written| findings.count(&at("max_connections"), Some(written), 1, 1..=1000)),
+        synchronous: synchronous(name, file, findings),
+    };
+    // A key that does nothing would look as if it did.
+    match config.kind() {
+        None => {}
+        Some(ConnectionKind::Redis) if file.max_connections.is_some() => {
+            findings.report(&at("max_connections"), "it is for SQL databases; Redis is served over one connection");
+        }
+        Some(kind) if kind != ConnectionKind::Redis && config.cluster => {
+            findings.report(&at("cluster"), "it is for Redis");
+        }
+        Some(_) => {}
     }
+    if config.kind() != Some(ConnectionKind::Sqlite) && config.synchronous != default.synchronous {
+        findings.report(&at("synchronous"), "it is for SQLite; elsewhere the server's configuration says so");
+    }
+    config
+}
+
+fn url(name: &str, file: &ConnectionSection, findings: &mut Findings<'_>) -> String {
+    let path = ["connections", name, "url"];
+    let Some(written) = &file.url else {
+        let message = "write where it leads: url = \"redis://HOST:PORT\", \"postgres://USER@HOST/DATABASE\" or another, or \
+                       url = { env = \"NAME\" } for a secret";
+        findings.report(&["connections", name], message);
+        return String::new();
+    };
+    let Some(url) = findings.setting(&path, written) else { return String::new() };
+    if url.starts_with("rediss://") {
+        let message = "this version connects to Redis without TLS; write redis:// and keep the network closed, or put a \
+                       tunnel such as stunnel in between";
+        findings.report_unseen(&path, message);
+    } else if !ConnectionKind::SCHEMES.iter().any(|(scheme, _)| url.starts_with(scheme)) {
+        let schemes: Vec<_> = ConnectionKind::SCHEMES.iter().map(|(scheme, _)| *scheme).collect();
+        // It may have a password in it.
+        findings.report_unseen(&path, format!("a URL begins with one of {}", schemes.join(", ")));
+    }
+    match url.strip_prefix(FILE) {
+        Some("" | "/") => {
+            findings.report(&path, "write the file's path: \"sqlite:///var/lib/cloakroom/sessions.db\"");
+            url
+        }
+        Some(path) => format!("{FILE}{}", findings.path(path.as_ref()).display()),
+        None => url,
+    }
+}
+
+fn synchronous(name: &str, file: &ConnectionSection, findings: &mut Findings<'_>) -> Synchronous {
+    let Some(written) = &file.synchronous else { return Synchronous::default() };
+    let known = Synchronous::ALL.into_iter().find(|(name, _)| name == written);
+    known.map(|(_, value)| value).unwrap_or_else(|| {
+        let names = Synchronous::ALL.map(|(name, _)| format!("\"{name}\"")).join(", ");
+        findings.report(&["connections", name, "synchronous"], format!("write one of {names}"));
+        Synchronous::default()
+    })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{GIB, HOUR, KIB, MILLISECOND, SECOND, YEAR};
 use crate::config::{
-    connection::ConnectionConfig,
+    connection::{ConnectionConfig, ConnectionKind},
     file::{StoreSection, WrittenProvider},
     findings::Findings,
     model::{Config, DEFAULT_STORE, StoreConfig},
@@ -77,8 +77,15 @@ fn lock_notices(
     findings: &mut Findings<'_>,
 ) -> Option<String> {
     let name = written?;
-    if !connections.contains_key(name) {
-        findings.report(path, format!("there is no `[connections.{name}]`; name one that all hosts of the store have"));
+    match connections.get(name).map(ConnectionConfig::kind) {
+        None => {
+            findings
+                .report(path, format!("there is no `[connections.{name}]`; name one that all hosts of the store have"));
+        }
+        Some(None | Some(ConnectionKind::Redis)) => {}
+        Some(Some(_)) => {
+            findings.report(path, "notices go over Redis only in this version; name a connection to Redis")
+        }
     }
     Some(name.clone())
 }

@@ -28,10 +28,8 @@ pub(super) struct DraftStore {
     pub(super) validate_ids: Option<bool>,
     /// What a reader should know of it.
     pub(super) notes: Vec<String>,
-    /// Lines of TOML for a provider that is not there yet.
+    /// Lines of TOML for a provider that keeps sessions on a server.
     pub(super) later: Vec<String>,
-    /// Whether this version has the provider of that section.
-    pub(super) is_offered: bool,
     /// The name under which applications shared sessions.
     pub(super) shared_as: Option<String>,
     /// The new `<sessionState>` element.
@@ -47,7 +45,6 @@ impl DraftStore {
             validate_ids: None,
             notes: Vec::new(),
             later: Vec::new(),
-            is_offered: false,
             shared_as: None,
             element: None,
         }
@@ -209,13 +206,10 @@ fn write_store(store: &DraftStore, text: &mut Text) {
         return;
     }
     text.blank();
-    text.comment(if store.is_offered {
-        "Sessions can be kept on the server that the application used, in another layout: use these sections instead of \
-         the one above, and write `redis = [\"sessions\"]` into the grant file redis.toml:"
-    } else {
-        "The provider that would keep sessions where they were is not part of this version; until it is, they are kept \
-         in memory. Its section will look like this, though names of keys may differ:"
-    });
+    text.comment(
+        "Sessions can also be kept on a server, in a layout of Cloakroom's own. Then use these sections instead of the one \
+         above, and write `redis = [\"sessions\"]` into the grant file redis.toml, or `sql = [\"sessions\"]` into sql.toml:",
+    );
     text.comment(&format!("[stores.{}]", store.name));
     for line in &store.later {
         text.verbatim_comment(line);

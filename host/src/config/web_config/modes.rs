@@ -2,7 +2,7 @@
 
 use super::{
     Fault, Translator,
-    connection::{StateServer, sql_has_password, sql_without_secrets},
+    connection::{StateServer, sql_without_secrets},
     draft::DraftStore,
     providers::{self, Kind, Provider},
     redis::Redis,
@@ -79,9 +79,8 @@ fn sql_server(work: &mut Translator<'_>, state: &SessionState, store: &mut Draft
     let custom_database =
         state.written("allowCustomSqlDatabase").is_some_and(|flag| flag.value.trim().eq_ignore_ascii_case("true"));
     sql_section(text, (!custom_database).then_some("ASPState"), store);
-    let reason = format!("The provider `sql` is not part of this version. {MEMORY}");
-    let advice = "Try it so, or wait for the provider; the new file has the section for it, commented out.";
-    work.remarks.add(attribute.map_or(state.line, |attribute| attribute.line), "mode=\"SQLServer\"", reason, advice);
+    let reason = format!("{NO_SQL_SERVER} {MEMORY}");
+    work.remarks.add(attribute.map_or(state.line, |attribute| attribute.line), "mode=\"SQLServer\"", reason, SECTION);
 }
 
 fn custom(work: &mut Translator<'_>, state: &SessionState, provider: &Provider<'_>, store: &mut DraftStore) {
@@ -96,7 +95,7 @@ fn custom(work: &mut Translator<'_>, state: &SessionState, provider: &Provider<'
         }
         Kind::AsyncSql | Kind::Universal => {
             named_sql(work, provider, store);
-            (format!("The provider `sql` is not part of this version. {MEMORY}"), COMMENTED_OUT)
+            (format!("{NO_SQL_SERVER} {MEMORY}"), SECTION)
         }
         Kind::AsyncCosmos => (format!("Cloakroom has no provider for Cosmos DB. {MEMORY}"), WRITE_ONE),
         Kind::Unknown => (format!("Cloakroom does not know this provider. {MEMORY}"), WRITE_ONE),
@@ -117,7 +116,8 @@ fn custom(work: &mut Translator<'_>, state: &SessionState, provider: &Provider<'
     }
 }
 
-const COMMENTED_OUT: &str = "Try it so, or wait for the provider; the new file has the section for it, commented out.";
+const NO_SQL_SERVER: &str =
+    "The provider `sql` keeps sessions in PostgreSQL, MariaDB, MySQL or SQLite, and not in Microsoft SQL Server.";
 const OWN_LAYOUT: &str =
     "The provider `redis` keeps sessions in a layout of its own, and does not read those that are there.";
 const SECTION: &str = "Try it so; or use the section for the server, which the new file has, commented out.";
@@ -232,7 +232,6 @@ fn redis_section(redis: &Redis, store: &mut DraftStore) {
     let has_secret = redis.password || redis.user.is_some();
     let address = redis.addresses.first().map_or("localhost:6379", String::as_str);
     let url = format!("redis://{address}/{}", redis.database);
-    store.is_offered = true;
     store.later.extend(["provider = \"redis\"".into(), "settings = { connection = \"sessions\" }".into()]);
     store.later.extend([String::new(), "[connections.sessions]".into()]);
     if redis.tls {
@@ -262,11 +261,9 @@ fn sql_section(connection: &str, default_database: Option<&str>, store: &mut Dra
         "provider = \"sql\"".into(),
         "settings = { connection = \"sessions\" }".into(),
         String::new(),
-        "[sql.sessions]".into(),
-        format!("# was: {origin}"),
-        "url = { env = \"CLOAKROOM_SQL_URL\" }".into(),
+        "[connections.sessions]".into(),
+        format!("# It was: {origin}"),
+        "# CLOAKROOM_SQL is postgres://USER:PASSWORD@HOST/DATABASE, mariadb://... or sqlite:///PATH".into(),
+        "url = { env = \"CLOAKROOM_SQL\" }".into(),
     ]);
-    if sql_has_password(connection) {
-        store.later.push("# The password was in web.config; it belongs into that variable, not into this file.".into());
-    }
 }

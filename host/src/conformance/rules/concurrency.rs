@@ -212,7 +212,7 @@ async fn count_up(t: &Trial, one: &SessionKey, each: usize) -> Checked<Vec<Vec<(
                         t.set_and_release(&one, t.data(&next), lock_id).await?.stored()?;
                         held.push((number, lock_id.get()));
                     }
-                    GetExclusiveOutcome::Locked(_) => tokio::task::yield_now().await,
+                    GetExclusiveOutcome::Locked(_) => t.let_others_get_on().await,
                     GetExclusiveOutcome::Missing => return Err(GetExclusiveOutcome::Missing.instead_of("the session")),
                 }
                 out_of_patience(begin, "the lock is free at some time")?;

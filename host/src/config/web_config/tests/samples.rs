@@ -133,8 +133,8 @@ pub(super) const SAMPLES: &[Sample] = &[
         stores: &[("default", 7200)],
         toml: &[
             "# provider = \"sql\"",
-            "# # was: server sql01\\PROD, user aspstate, database ASPState",
-            "# # The password was in web.config",
+            "# # It was: server sql01\\PROD, user aspstate, database ASPState",
+            "# url = { env = \"CLOAKROOM_SQL\" }",
         ],
         remarks: &[
             (5, "mode=\"SQLServer\""),
@@ -148,7 +148,7 @@ pub(super) const SAMPLES: &[Sample] = &[
         file: "sql-async.config",
         address: "127.0.0.1:42424",
         stores: &[("default", 1200)],
-        toml: &["# # was: server sql01, database Sessions, user web"],
+        toml: &["# # It was: server sql01, database Sessions, user web"],
         remarks: &[
             (4, "appSetting `aspnet:RequestQueueLimitPerSession`"),
             (5, "appSetting `aspnet:AllowConcurrentRequestsPerSession`"),
