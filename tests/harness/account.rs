@@ -10,25 +10,27 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
+use crate::network::Side;
+
 /// Time between two looks whether a process has stopped.
 const POLL: Duration = Duration::from_millis(1);
 
 /// Whether the tests run as root.
-fn is_root() -> Result<bool> {
+pub(crate) fn is_root() -> Result<bool> {
     let asked = Command::new("id").arg("-u").output().context("cannot run `id`")?;
     Ok(asked.stdout.trim_ascii() == b"0")
 }
 
-/// A program run by this account, which owns `directory` from now on; by whoever runs the tests unless that is root.
-pub(crate) fn run_as(account: &str, program: &Path, directory: &Path) -> Result<Command> {
+/// A program run on this side by this account, which owns `directory` from now on; by whoever runs the tests unless that is root.
+pub(crate) fn run_as(account: &str, side: Side, program: &Path, directory: &Path) -> Result<Command> {
     let mut command = if is_root()? {
         let given = Command::new("chown").arg(format!("{account}:")).arg(directory).status()?;
         ensure!(given.success(), "cannot give {} to {account}", directory.display());
-        let mut command = Command::new("setpriv");
+        let mut command = side.command("setpriv");
         command.arg(format!("--reuid={account}")).arg(format!("--regid={account}")).arg("--init-groups").arg(program);
         command
     } else {
-        Command::new(program)
+        side.command(program)
     };
     command.current_dir(directory).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     Ok(command)

@@ -3,11 +3,14 @@
 
 mod account;
 mod addresses;
+pub mod certificates;
 pub mod docs;
+pub mod farm;
 pub mod host;
 pub mod http;
 pub mod mariadb;
 pub mod mono;
+pub mod network;
 pub mod postgres;
 pub mod redis;
 pub mod state_server;

@@ -4,7 +4,7 @@ use std::{
     fs,
     net::{SocketAddr, TcpStream},
     path::Path,
-    process::Child,
+    process::{Child, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::{
     account::{run_as, signal_all},
     addresses::free_address,
+    network::Side,
 };
 
 /// Where Debian puts it, which is not in everybody's path.
@@ -43,12 +44,15 @@ impl MariaDbServer {
     pub fn start() -> Result<Self> {
         let directory = tempfile::tempdir()?;
         fs::write(directory.path().join("at-start.sql"), AT_START)?;
-        let made = run_as(ACCOUNT, Path::new("mariadb-install-db"), directory.path())?
+        let made = run_as(ACCOUNT, Side::NEAR, Path::new("mariadb-install-db"), directory.path())?
             .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
             .arg(format!("--datadir={}", directory.path().join("data").display()))
-            .status()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .output()
             .context("cannot run mariadb-install-db; `make test` installs it")?;
-        ensure!(made.success(), "mariadb-install-db made no database");
+        let said = [made.stdout, made.stderr].concat();
+        ensure!(made.status.success(), "mariadb-install-db made no database: {}", String::from_utf8_lossy(&said));
         let mut server = Self { process: None, address: free_address()?, directory };
         server.start_again()?;
         Ok(server)
@@ -64,7 +68,7 @@ impl MariaDbServer {
     pub fn start_again(&mut self) -> Result<()> {
         let directory = self.directory.path();
         let path = |name: &str| directory.join(name).display().to_string();
-        let process = run_as(ACCOUNT, Path::new(SERVER), directory)?
+        let process = run_as(ACCOUNT, Side::NEAR, Path::new(SERVER), directory)?
             .args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve", "--max-connections=300"])
             .arg(format!("--port={}", self.address.port()))
             .arg(format!("--datadir={}", path("data")))

@@ -1,7 +1,8 @@
 //! A PostgreSQL server of a test's own, with Debian's `postgresql`. It keeps everything in a directory that goes with it.
 
 use std::{
-    fs,
+    fs::{self, OpenOptions},
+    io::Write as _,
     net::SocketAddr,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 use crate::{
     account::{run_as, signal_all},
     addresses::free_address,
+    network::Side,
 };
 
 /// Where Debian puts the programs, a folder for each version.
@@ -29,6 +31,7 @@ const POLL: Duration = Duration::from_millis(50);
 /// A server process. Dropping it kills the process and deletes its data.
 pub struct PostgresServer {
     process: Option<Child>,
+    side: Side,
     address: SocketAddr,
     directory: TempDir,
 }
@@ -36,14 +39,23 @@ pub struct PostgresServer {
 impl PostgresServer {
     /// Makes a database and starts a server for it. It has every commit on its disk before it answers.
     pub fn start() -> Result<Self> {
+        Self::start_on(Side::NEAR)
+    }
+
+    /// The same on this side of a network.
+    pub fn start_on(side: Side) -> Result<Self> {
         let directory = tempfile::tempdir()?;
-        let made = run_as(ACCOUNT, &program("initdb")?, directory.path())?
+        let made = run_as(ACCOUNT, side, &program("initdb")?, directory.path())?
             .args(["--username=cloakroom", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--pgdata"])
             .arg(directory.path().join("data"))
             .status()
             .context("cannot run initdb")?;
         ensure!(made.success(), "initdb made no database");
-        let mut server = Self { process: None, address: free_address()?, directory };
+        // Whoever comes from the other side is trusted as well.
+        let rule = "host all all 0.0.0.0/0 trust\n";
+        OpenOptions::new().append(true).open(directory.path().join("data/pg_hba.conf"))?.write_all(rule.as_bytes())?;
+        let address = SocketAddr::new(side.address, free_address()?.port());
+        let mut server = Self { process: None, side, address, directory };
         server.start_again()?;
         Ok(server)
     }
@@ -56,8 +68,8 @@ impl PostgresServer {
 
     /// Starts it after [`PostgresServer::kill`], with the data that it had.
     pub fn start_again(&mut self) -> Result<()> {
-        let process = run_as(ACCOUNT, &program("postgres")?, self.directory.path())?
-            .args(["-h", "127.0.0.1", "-p", &self.address.port().to_string()])
+        let process = run_as(ACCOUNT, self.side, &program("postgres")?, self.directory.path())?
+            .args(["-h", &self.address.ip().to_string(), "-p", &self.address.port().to_string()])
             .args(["-c", "unix_socket_directories=", "-c", "max_connections=200", "-D"])
             .arg(self.directory.path().join("data"))
             .spawn()
@@ -72,8 +84,10 @@ impl PostgresServer {
     }
 
     fn answers(&self) -> Result<bool> {
-        let asked = Command::new(program("pg_isready")?)
-            .args(["-h", "127.0.0.1", "-p", &self.address.port().to_string()])
+        let asked = self
+            .side
+            .command(program("pg_isready")?)
+            .args(["-h", &self.address.ip().to_string(), "-p", &self.address.port().to_string()])
             .stdout(Stdio::null())
             .status()?;
         Ok(asked.success())

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
-use crate::addresses::free_address;
+use crate::{addresses::free_address, certificates::Certificates, network::Side};
 
 /// How long it may take until it answers.
 const START_DEADLINE: Duration = Duration::from_secs(20);
@@ -20,9 +20,12 @@ const POLL: Duration = Duration::from_millis(10);
 /// A server process. Dropping it kills the process and deletes its data.
 pub struct RedisServer {
     process: Option<Child>,
+    side: Side,
     address: SocketAddr,
     /// More of its configuration.
     arguments: Vec<String>,
+    /// What it speaks TLS with, if it does.
+    certificates: Option<Certificates>,
     directory: TempDir,
 }
 
@@ -34,30 +37,64 @@ impl RedisServer {
 
     /// The same with more configuration, as its command line has it.
     pub fn start_with(arguments: &[&str]) -> Result<Self> {
+        Self::start_as(Side::NEAR, arguments, None)
+    }
+
+    /// One that speaks TLS only, and with clients that show a certificate.
+    pub fn start_with_tls(certificates: Certificates) -> Result<Self> {
+        Self::start_as(Side::NEAR, &[], Some(certificates))
+    }
+
+    /// One on this side of a network.
+    pub fn start_on(side: Side) -> Result<Self> {
+        // It believes that whoever comes from elsewhere must have a password.
+        Self::start_as(side, &["--protected-mode", "no"], None)
+    }
+
+    fn start_as(side: Side, arguments: &[&str], certificates: Option<Certificates>) -> Result<Self> {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let mut server = Self { process: None, address: free_address()?, arguments, directory: tempfile::tempdir()? };
+        let directory = tempfile::tempdir()?;
+        let address = SocketAddr::new(side.address, free_address()?.port());
+        let mut server = Self { process: None, side, address, arguments, certificates, directory };
         server.start_again()?;
         Ok(server)
     }
 
     /// Sends a command and returns what is answered, as `redis-cli` prints it to a pipe.
     pub fn ask(&self, command: &[&str]) -> Result<String> {
-        let port = self.address.port().to_string();
-        let asked = Command::new("redis-cli").args(["-h", "127.0.0.1", "-p", &port]).args(command).output();
-        let asked = asked.context("cannot run redis-cli; `make test` installs it")?;
+        let (host, port) = (self.address.ip().to_string(), self.address.port().to_string());
+        let mut asking = self.side.command("redis-cli");
+        asking.args(["-h", &host, "-p", &port]);
+        if let Some(certificates) = &self.certificates {
+            let (certificate, key) = certificates.client();
+            asking.args(["--tls", "--cacert"]).arg(certificates.authority());
+            asking.arg("--cert").arg(certificate).arg("--key").arg(key);
+        }
+        let asked = asking.args(command).output().context("cannot run redis-cli; `make test` installs it")?;
         Ok(String::from_utf8_lossy(&asked.stdout).trim_end().to_owned())
     }
 
     /// Where it listens, as a connection of the host is configured.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://{}", self.address)
+        let scheme = if self.certificates.is_some() { "rediss" } else { "redis" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Starts it after [`RedisServer::kill`], with the data that it had.
     pub fn start_again(&mut self) -> Result<()> {
-        let process = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--port", &self.address.port().to_string()])
+        let mut server = self.side.command("redis-server");
+        let port = self.address.port().to_string();
+        match &self.certificates {
+            None => server.args(["--port", &port]),
+            Some(certificates) => {
+                let (certificate, key) = certificates.server();
+                server.args(["--port", "0", "--tls-port", &port, "--tls-ca-cert-file"]).arg(certificates.authority());
+                server.arg("--tls-cert-file").arg(certificate).arg("--tls-key-file").arg(key)
+            }
+        };
+        let process = server
+            .args(["--bind", &self.address.ip().to_string()])
             .args(["--save", "", "--appendonly", "yes", "--appendfsync", "always", "--dir"])
             .arg(self.directory.path())
             .args(&self.arguments)

@@ -32,7 +32,7 @@ impl Connections {
             if let Some(connection) = SqlConnection::new(name, config).map_err(unusable)? {
                 sql.insert(name.clone(), connection);
             } else {
-                let connection = RedisConnection::new(name, config).map_err(|error| unusable(error.to_string()))?;
+                let connection = RedisConnection::new(name, config).map_err(unusable)?;
                 redis.insert(name.clone(), connection);
             }
         }
@@ -44,9 +44,10 @@ impl Connections {
         self.redis.get(name)
     }
 
-    /// A board for messages between hosts.
+    /// A board for messages between hosts, where the back end passes them on.
     pub fn notice_board(&self, name: &str) -> Option<NoticeBoard> {
-        self.redis(name).map(NoticeBoard::on)
+        let on_redis = self.redis(name).map(NoticeBoard::on_redis);
+        on_redis.or_else(|| self.sql(name).and_then(NoticeBoard::on_sql))
     }
 
     /// A connection to an SQL database.

@@ -1,6 +1,6 @@
 //! `[connections.NAME]`: a back end that plugins can be granted by its name.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 /// How many connections there are to a server unless it is written. SQLite has one writer at a time; with one connection
 /// they take turns in order, where several would try again and again.
@@ -22,8 +22,9 @@ pub enum ConnectionKind {
 
 impl ConnectionKind {
     /// What the URLs of each kind begin with.
-    pub const SCHEMES: [(&str, Self); 8] = [
+    pub const SCHEMES: [(&str, Self); 9] = [
         ("redis://", Self::Redis),
+        ("rediss://", Self::Redis),
         ("redis+unix://", Self::Redis),
         ("unix://", Self::Redis),
         ("postgres://", Self::Postgres),
@@ -72,6 +73,12 @@ pub struct ConnectionConfig {
     pub max_connections: Option<usize>,
     /// When data is on the disk, on SQLite.
     pub synchronous: Synchronous,
+    /// The file with the roots that a Redis server's certificate may go back to; `None`: those of the system.
+    pub tls_ca: Option<PathBuf>,
+    /// The file with the certificate that the host shows to a Redis server.
+    pub tls_certificate: Option<PathBuf>,
+    /// The file with its key.
+    pub tls_key: Option<PathBuf>,
 }
 
 impl Default for ConnectionConfig {
@@ -83,6 +90,9 @@ impl Default for ConnectionConfig {
             connect_timeout: Duration::from_secs(2),
             max_connections: None,
             synchronous: Synchronous::default(),
+            tls_ca: None,
+            tls_certificate: None,
+            tls_key: None,
         }
     }
 }
@@ -119,7 +129,17 @@ impl ConnectionConfig {
 impl fmt::Debug for ConnectionConfig {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Taken apart by name, so that a new field cannot be forgotten here.
-        let Self { url: _, cluster, timeout, connect_timeout, max_connections, synchronous } = self;
+        let Self {
+            url: _,
+            cluster,
+            timeout,
+            connect_timeout,
+            max_connections,
+            synchronous,
+            tls_ca,
+            tls_certificate,
+            tls_key,
+        } = self;
         formatter
             .debug_struct("ConnectionConfig")
             .field("url", &self.shown_url())
@@ -128,6 +148,9 @@ impl fmt::Debug for ConnectionConfig {
             .field("connect_timeout", connect_timeout)
             .field("max_connections", max_connections)
             .field("synchronous", synchronous)
+            .field("tls_ca", tls_ca)
+            .field("tls_certificate", tls_certificate)
+            .field("tls_key", tls_key)
             .finish()
     }
 }

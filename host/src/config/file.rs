@@ -99,6 +99,9 @@ pub(super) struct ConnectionSection {
     pub(super) connect_timeout: Option<WrittenDuration>,
     pub(super) max_connections: Option<WrittenCount>,
     pub(super) synchronous: Option<String>,
+    pub(super) tls_ca: Option<PathBuf>,
+    pub(super) tls_certificate: Option<PathBuf>,
+    pub(super) tls_key: Option<PathBuf>,
 }
 
 /// `provider`: one, or those that wrap it and then it.

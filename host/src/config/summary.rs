@@ -89,7 +89,18 @@ fn connection(name: &str, connection: &ConnectionConfig, out: &mut fmt::Formatte
     if let Some(count) = connection.max_connections {
         writeln!(out, "max_connections = {count}")?;
     }
-    writeln!(out, "synchronous = \"{}\"", connection.synchronous.name())
+    writeln!(out, "synchronous = \"{}\"", connection.synchronous.name())?;
+    let files = [
+        ("tls_ca", &connection.tls_ca),
+        ("tls_certificate", &connection.tls_certificate),
+        ("tls_key", &connection.tls_key),
+    ];
+    for (key, file) in files {
+        if let Some(path) = file {
+            writeln!(out, "{key} = {}", quoted(&path.to_string_lossy()))?;
+        }
+    }
+    Ok(())
 }
 
 fn store(name: &str, store: &StoreConfig, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -25,12 +25,20 @@ use tokio::{
 use super::notices::{Mark, Notices};
 use crate::contract::SessionKey;
 
-/// How often the first in line tries without having been woken.
+/// How often the first in line tries without having been woken; on the average, since those of several hosts that wait for
+/// one session should not come all at the same moment.
 const RETRY: Duration = Duration::from_millis(100);
 
 /// When one who has let other hosts know that it waits tries again: by then the holder has heard it, and may have
 /// released the lock before it did.
 const HEARD: Duration = Duration::from_millis(5);
+
+/// Up to a quarter more or less.
+fn jittered(pause: Duration) -> Duration {
+    // Without a random number it is as well as it was.
+    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+    pause.mul_f64(0.75 + f64::from(random) / f64::from(u32::MAX) / 2.0)
+}
 
 /// The lines of one store.
 pub(super) struct Lines {
@@ -124,7 +132,7 @@ impl Lines {
         let mut place = self.join(key);
         let mut is_known_elsewhere = false;
         loop {
-            let mut pause = self.retry;
+            let mut pause = jittered(self.retry);
             let in_time = Instant::now() < deadline;
             // Out of time, one who was never first still needs to know what to answer.
             if place.is_first() || !in_time {

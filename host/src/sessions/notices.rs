@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +38,10 @@ const OUTBOX: usize = 1024;
 
 /// The pause before listening is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// A connection over which nothing was heard for so long is made again. One that a network has lost on the way looks as
+/// if nobody said anything.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// A session without its name: nobody learns an ID from a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -202,15 +206,19 @@ async fn send(store: &str, channel: &str, board: &NoticeBoard, host: u64, mut ou
 
 async fn hear(store: &str, channel: &str, board: &NoticeBoard, notices: &Notices, lines: &Lines) {
     let mut was_heard = true;
-    loop {
+    'listening: loop {
         match board.watch(channel).await {
             Ok(mut heard) => {
                 if !was_heard {
                     tracing::info!(store, "notices of locks are exchanged with other hosts again");
                 }
                 was_heard = true;
-                while let Some(text) = heard.next().await {
-                    notices.hear(&text, lines);
+                loop {
+                    match timeout(QUIET, heard.next()).await {
+                        Ok(Some(text)) => notices.hear(&text, lines),
+                        Ok(None) => break,
+                        Err(_) => continue 'listening,
+                    }
                 }
             }
             Err(error) if was_heard => {

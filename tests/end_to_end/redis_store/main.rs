@@ -4,6 +4,7 @@ mod cluster;
 mod farm;
 mod killed;
 mod outages;
+mod tls;
 
 use std::{fs, process::Command};
 

@@ -1,45 +1,17 @@
 //! Two hosts on one database.
 
-use std::{net::SocketAddr, thread};
-
-use anyhow::{Context, Result, ensure};
-use harness::http::{Connection, Request};
+use anyhow::{Result, ensure};
+use harness::{
+    farm::{count_together, hand_over},
+    http::Request,
+};
 
 use crate::database::{Farm, KINDS, Kind, session};
-
-const UPDATES: usize = 50;
-const CLIENTS: usize = 4;
 
 fn loses_no_update(kind: Kind) -> Result<()> {
     let farm = Farm::start(kind)?;
     let hosts = [farm.host("")?, farm.host("")?];
-    ensure!(Request::new("PUT", session("a")).body("0").send(hosts[0].http())?.status == 201);
-    thread::scope(|scope| {
-        let clients: Vec<_> = (0..2 * CLIENTS)
-            .map(|number| {
-                let address = hosts[number % 2].http();
-                scope.spawn(move || count(address))
-            })
-            .collect();
-        clients.into_iter().try_for_each(|client| client.join().expect("no panic"))
-    })?;
-    let counted = Request::new("GET", session("a")).send(hosts[1].http())?;
-    ensure!(counted.text() == (2 * CLIENTS * UPDATES).to_string(), "{kind:?}: {}", counted.text());
-    Ok(())
-}
-
-/// Adds one to the counter, under its lock, so many times.
-fn count(address: SocketAddr) -> Result<()> {
-    let mut connection = Connection::open(address)?;
-    for _ in 0..UPDATES {
-        let locked = connection.exchange(&Request::new("POST", session("a/lock")).header("Prefer", "wait=30"))?;
-        ensure!(locked.status == 200, "{} {}", locked.status, locked.text());
-        let next = locked.text().parse::<usize>().context("a number")? + 1;
-        let stored = Request::new("PUT", session("a")).header("Session-Lock", locked.must("session-lock")?);
-        let stored = connection.exchange(&stored.body(next.to_string()))?;
-        ensure!(stored.status == 204, "{} {}", stored.status, stored.text());
-    }
-    Ok(())
+    count_together([hosts[0].http(), hosts[1].http()], &session("a"))
 }
 
 #[test]
@@ -55,6 +27,19 @@ fn clients_of_two_hosts_that_count_in_one_session_lose_no_update_on_mariadb() ->
 #[test]
 fn clients_of_two_hosts_that_count_in_one_session_lose_no_update_on_sqlite() -> Result<()> {
     loses_no_update(Kind::Sqlite)
+}
+
+#[test]
+fn on_postgresql_a_lock_that_another_host_releases_is_handed_over_sooner_with_notices_than_without() -> Result<()> {
+    let farm = Farm::start(Kind::Postgres)?;
+    let measured = |more| {
+        let hosts = [farm.host(more)?, farm.host(more)?];
+        hand_over([hosts[0].http(), hosts[1].http()], &session("b"))
+    };
+    let (without, with) = (measured("")?, measured("lock_notices = \"main\"\n")?);
+    println!("from the release in one host to the lock in another, median: {with:?} with notices, {without:?} without");
+    ensure!(with < without, "{with:?} with notices, {without:?} without");
+    Ok(())
 }
 
 #[test]

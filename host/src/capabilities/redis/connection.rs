@@ -11,13 +11,14 @@ use std::{
 
 use futures_util::{Stream, StreamExt as _};
 use redis::{
-    Client, Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value,
+    Client, Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, TlsCertificates, Value,
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
     cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
 };
 use tokio::sync::OnceCell;
 
+use super::tls;
 use crate::config::ConnectionConfig;
 
 /// How often a lost connection is made again before a command fails.
@@ -83,13 +84,29 @@ impl Script {
 
 impl RedisConnection {
     /// Connects when it is first used.
-    pub(crate) fn new(name: &str, config: &ConnectionConfig) -> RedisResult<Self> {
-        let client = Client::open(config.url.as_str())?;
+    pub(crate) fn new(name: &str, config: &ConnectionConfig) -> Result<Self, String> {
+        let certificates = tls::certificates(config)?;
+        Self::with_certificates(name, config, certificates).map_err(|error| error.to_string())
+    }
+
+    fn with_certificates(
+        name: &str,
+        config: &ConnectionConfig,
+        certificates: Option<TlsCertificates>,
+    ) -> RedisResult<Self> {
+        let url = config.url.as_str();
+        let client = match certificates.clone() {
+            Some(certificates) => Client::build_with_tls(url, certificates)?,
+            None => Client::open(url)?,
+        };
         let link = if config.cluster {
-            let builder = ClusterClientBuilder::new([config.url.as_str()])
+            let mut builder = ClusterClientBuilder::new([url])
                 .connection_timeout(config.connect_timeout)
                 .response_timeout(config.timeout)
                 .retries(REDIRECTIONS);
+            if let Some(certificates) = certificates {
+                builder = builder.certs(certificates);
+            }
             Link::Cluster { client: Box::new(builder.build()?), connected: Arc::default() }
         } else {
             let settings = ConnectionManagerConfig::new()

@@ -79,7 +79,8 @@ const NOT_SHARED: [&str; 34] = [
 fn is_shareable(name: &str, arguments: &[Argument]) -> bool {
     let name = name.to_ascii_uppercase();
     let blocks = |argument: &Argument| matches!(argument, Argument::Text(text) if text.eq_ignore_ascii_case("BLOCK"));
-    !NOT_SHARED.contains(&name.as_str()) && !(name.starts_with("XREAD") && arguments.iter().any(blocks))
+    let waits = name.starts_with("XREAD") && arguments.iter().any(blocks);
+    !waits && !NOT_SHARED.contains(&name.as_str())
 }
 
 type Answer<T> = std::result::Result<T, Error>;

@@ -7,6 +7,7 @@ mod connection;
 mod error;
 mod interface;
 mod reply;
+mod tls;
 
 pub(super) use connection::RedisConnection;
 pub(super) use interface::bindings;

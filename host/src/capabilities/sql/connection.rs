@@ -57,8 +57,18 @@ impl SqlConnection {
         Ok(Some(Self { name: name.into(), pool: Arc::new(pool), timeout: config.timeout }))
     }
 
+    /// The name that the operator gave it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it leads.
+    pub(super) fn target(&self) -> &Target {
+        self.pool.target()
+    }
+
     pub(super) fn dialect(&self) -> Dialect {
-        self.pool.target().dialect()
+        self.target().dialect()
     }
 
     /// Runs one statement by itself. `most`: the bytes that its answer may have.
@@ -101,7 +111,7 @@ impl SqlConnection {
     }
 
     /// Lets something take no longer than the connection's time limit.
-    async fn in_time<T>(&self, run: impl Future<Output = Result<T, Failure>>) -> Result<T, Error> {
+    pub(super) async fn in_time<T>(&self, run: impl Future<Output = Result<T, Failure>>) -> Result<T, Error> {
         let limit = self.timeout;
         let outcome = timeout_at(Instant::now() + limit, run).await.unwrap_or(Err(Failure::Late { limit }));
         outcome.map_err(|failure| failure.told(&self.name))

@@ -10,6 +10,7 @@
 //! - `driver`: one connection to one of the three kinds of servers.
 //! - `pool`: the connections by one name, and who has them.
 //! - `connection`: the pool behind a name, as the interface uses it; time limits; what is tried again.
+//! - `listen`: messages between hosts, on PostgreSQL.
 //! - `values`: parameters and columns.
 //! - `error`: what went wrong, in the words of the contract.
 
@@ -17,6 +18,7 @@ mod connection;
 mod driver;
 mod error;
 mod interface;
+mod listen;
 mod pool;
 mod statement;
 #[cfg(test)]

@@ -37,7 +37,11 @@ fn connection(name: &str, file: &ConnectionSection, findings: &mut Findings<'_>)
             .max_connections
             .map(|written| findings.count(&at("max_connections"), Some(written), 1, 1..=1000)),
         synchronous: synchronous(name, file, findings),
+        tls_ca: file.tls_ca.as_ref().map(|written| findings.path(written)),
+        tls_certificate: file.tls_certificate.as_ref().map(|written| findings.path(written)),
+        tls_key: file.tls_key.as_ref().map(|written| findings.path(written)),
     };
+    tls(name, &config, findings);
     // A key that does nothing would look as if it did.
     match config.kind() {
         None => {}
@@ -64,11 +68,7 @@ fn url(name: &str, file: &ConnectionSection, findings: &mut Findings<'_>) -> Str
         return String::new();
     };
     let Some(url) = findings.setting(&path, written) else { return String::new() };
-    if url.starts_with("rediss://") {
-        let message = "this version connects to Redis without TLS; write redis:// and keep the network closed, or put a \
-                       tunnel such as stunnel in between";
-        findings.report_unseen(&path, message);
-    } else if !ConnectionKind::SCHEMES.iter().any(|(scheme, _)| url.starts_with(scheme)) {
+    if !ConnectionKind::SCHEMES.iter().any(|(scheme, _)| url.starts_with(scheme)) {
         let schemes: Vec<_> = ConnectionKind::SCHEMES.iter().map(|(scheme, _)| *scheme).collect();
         // It may have a password in it.
         findings.report_unseen(&path, format!("a URL begins with one of {}", schemes.join(", ")));
@@ -80,6 +80,37 @@ fn url(name: &str, file: &ConnectionSection, findings: &mut Findings<'_>) -> Str
         }
         Some(path) => format!("{FILE}{}", findings.path(path.as_ref()).display()),
         None => url,
+    }
+}
+
+/// Files that nothing would be done with look as if they did something.
+fn tls(name: &str, config: &ConnectionConfig, findings: &mut Findings<'_>) {
+    let files =
+        [("tls_ca", &config.tls_ca), ("tls_certificate", &config.tls_certificate), ("tls_key", &config.tls_key)];
+    for (key, _) in files.iter().filter(|(_, file)| file.is_some()) {
+        let at = ["connections", name, key];
+        match config.kind() {
+            Some(ConnectionKind::Redis) if !config.url.starts_with("rediss://") => {
+                findings.report(&at, "TLS is spoken where the URL begins with rediss://");
+            }
+            Some(ConnectionKind::Redis) | None => {}
+            Some(ConnectionKind::Postgres) => {
+                findings.report(&at, "for PostgreSQL it is in the URL: sslmode, sslrootcert, sslcert, sslkey");
+            }
+            Some(ConnectionKind::MySql) => {
+                findings.report(&at, "for MariaDB and MySQL it is in the URL: ssl-mode, ssl-ca, ssl-cert, ssl-key");
+            }
+            Some(ConnectionKind::Sqlite) => findings.report(&at, "there is no TLS to a file"),
+        }
+    }
+    for (key, file, other) in [
+        ("tls_certificate", &config.tls_certificate, &config.tls_key),
+        ("tls_key", &config.tls_key, &config.tls_certificate),
+    ] {
+        if file.is_some() && other.is_none() {
+            let at = ["connections", name, key];
+            findings.report(&at, "tls_certificate and tls_key go together: name both files");
+        }
     }
 }
 

@@ -82,10 +82,12 @@ fn lock_notices(
             findings
                 .report(path, format!("there is no `[connections.{name}]`; name one that all hosts of the store have"));
         }
-        Some(None | Some(ConnectionKind::Redis)) => {}
-        Some(Some(_)) => {
-            findings.report(path, "notices go over Redis only in this version; name a connection to Redis")
-        }
+        Some(None | Some(ConnectionKind::Redis | ConnectionKind::Postgres)) => {}
+        Some(Some(ConnectionKind::MySql | ConnectionKind::Sqlite)) => findings.report(
+            path,
+            "this kind of database passes no notices on; name a connection to Redis or PostgreSQL, or write none: \
+             locks are then looked for ten times a second",
+        ),
     }
     Some(name.clone())
 }
