@@ -65,6 +65,11 @@ impl WebFarm {
 
     /// Starts a farm whose sessions are on the host that listens at `host`.
     pub fn start(host: SocketAddr, site: &Site) -> Result<Self> {
+        Self::start_on([host, host], site)
+    }
+
+    /// Starts a farm of which each worker has its sessions on a host of its own.
+    pub fn start_on(hosts: [SocketAddr; 2], site: &Site) -> Result<Self> {
         let directory = tempfile::tempdir().context("cannot make a directory for the site")?;
         compile(directory.path())?;
         let [address, first, second, first_socket, second_socket] = free_addresses()?;
@@ -76,7 +81,7 @@ impl WebFarm {
             log: Arc::default(),
             directory,
         };
-        for (number, socket) in [first_socket, second_socket].into_iter().enumerate() {
+        for (number, (socket, host)) in [first_socket, second_socket].into_iter().zip(hosts).enumerate() {
             let copy = farm.directory.path().join(format!("worker-{number}"));
             copy_site(farm.directory.path(), &copy, host, site)?;
             let mut command = Command::new("fastcgi-mono-server4");

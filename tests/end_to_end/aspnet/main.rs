@@ -1,6 +1,7 @@
-//! A real ASP.NET site on a web farm of two Mono workers, whose sessions are on a real host.
+//! A real ASP.NET site on a web farm of two Mono workers, whose sessions are on a real host, or on two.
 
 mod browser;
+mod farm;
 mod outages;
 mod provider;
 mod visits;
