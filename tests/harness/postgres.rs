@@ -60,6 +60,12 @@ impl PostgresServer {
         Ok(server)
     }
 
+    /// The process id, while it runs.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
+    }
+
     /// Where it listens, as a connection of the host is configured.
     #[must_use]
     pub fn url(&self) -> String {

@@ -74,6 +74,12 @@ impl RedisServer {
         Ok(String::from_utf8_lossy(&asked.stdout).trim_end().to_owned())
     }
 
+    /// The process id, while it runs.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
+    }
+
     /// Where it listens, as a connection of the host is configured.
     #[must_use]
     pub fn url(&self) -> String {

@@ -30,6 +30,8 @@ use super::{
 const IDLE: u32 = 1200;
 /// The same where a check has to wait for it. A provider may skip slides of under a second, so not much shorter.
 const IDLE_IN_REAL_TIME: u32 = 4;
+/// The same in a check that waits for nothing to expire, and whose work may take long in a slow store.
+const IDLE_WHILE_AT_WORK: u32 = 120;
 
 /// The pause before a lock is tried again in a store outside the host.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -43,6 +45,8 @@ pub(super) struct Trial {
     transcript: Transcript,
     /// Whether single calls are written down. Off in races, where only the sum tells anything.
     writing: bool,
+    /// The idle timeout that sessions of this check have, seconds.
+    idle: u32,
 }
 
 impl Trial {
@@ -54,7 +58,9 @@ impl Trial {
     async fn in_store(subject: &Arc<Subject>, transcript: &Transcript, store: Arc<str>) -> Checked<Self> {
         match subject.provider(&store).await {
             Ok(provider) => {
-                Ok(Self { provider, subject: subject.clone(), store, transcript: transcript.clone(), writing: true })
+                let idle = if provider.waits() { IDLE_IN_REAL_TIME } else { IDLE };
+                let (subject, transcript) = (subject.clone(), transcript.clone());
+                Ok(Self { provider, subject, store, transcript, writing: true, idle })
             }
             Err(error) => {
                 transcript.note(format!("initialize(store {store}) -> {error}"));
@@ -89,9 +95,14 @@ impl Trial {
         Self::in_store(&self.subject, &self.transcript, self.store.clone()).await
     }
 
+    /// The same trial with sessions that do not expire while it goes on, however slow the store is.
+    pub(super) fn at_work(self) -> Self {
+        Self { idle: self.idle.max(IDLE_WHILE_AT_WORK), ..self }
+    }
+
     /// The idle timeout that sessions of this check have, seconds.
     pub(super) fn idle(&self) -> u32 {
-        if self.provider.waits() { IDLE_IN_REAL_TIME } else { IDLE }
+        self.idle
     }
 
     /// Session data with some text as payload and the usual idle timeout.

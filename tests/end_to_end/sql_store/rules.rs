@@ -1,9 +1,6 @@
 //! `cloakroom check` finds every rule of the contract kept.
 
-use std::{
-    process::{Child, Command, Stdio},
-    sync::{Mutex, PoisonError},
-};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Result, ensure};
 use harness::host::binary;
@@ -20,12 +17,8 @@ fn check(farm: &Farm) -> Result<Child> {
         .spawn()?)
 }
 
-/// One kind of database at a time: the rules wait for real time to pass, and their sessions live for seconds.
-static TURN: Mutex<()> = Mutex::new(());
-
 /// Two hosts that begin at the same time on a database without tables.
 fn keeps_every_rule(kind: Kind) -> Result<()> {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let farm = Farm::start(kind)?;
     for running in [check(&farm)?, check(&farm)?] {
         let checked = running.wait_with_output()?;
