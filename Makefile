@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build host plugins setup test soak lint bench clean
+.PHONY: help run build dist host plugins setup test soak lint bench clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -15,6 +15,9 @@ run: build ## Build and serve: State Server on 127.0.0.1:42424, HTTP on 127.0.0.
 	@exec target/release/cloakroom serve --plugins target/plugins --data target/data
 
 build: host plugins ## Build the host (target/release/cloakroom) and the plugins (target/plugins/*.wasm)
+
+dist: setup plugins ## Build the host as it is installed (target/dist/cloakroom), which takes twice as long
+	@cargo build --profile dist --workspace
 
 host: setup
 	@cargo build --release --workspace
@@ -40,8 +43,9 @@ lint: setup ## Check format, lints and docs
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps
 
-bench: build ## Print what an operation costs
-	cargo bench --workspace --bench '*'
+bench: dist ## Print what an operation costs, and a store beside what others do
+	@scripts/setup-tests
+	cargo bench --profile dist --workspace --bench '*'
 
 clean: ## Delete everything that was built
 	rm -rf target
