@@ -3,6 +3,8 @@
 //! Everything that stores, compares or reports a time takes it from a [`Clock`], plugins included, so that a test and
 //! the conformance kit can move time instead of waiting for it.
 
+mod rfc3339;
+
 use std::{
     ops::Add,
     sync::{

@@ -13,7 +13,9 @@ pub mod mono;
 pub mod network;
 pub mod postgres;
 pub mod redis;
+pub mod server_sent_events;
 pub mod state_server;
+pub mod webhook_receiver;
 mod wire;
 
 pub use host::Host;

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use cloakroom::{plugins::PluginStatus, sessions::StoreStatus};
+use cloakroom::{
+    plugins::PluginStatus,
+    sessions::{HandlerStatus, StoreStatus},
+};
 use hyper::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -59,7 +62,21 @@ fn store(status: &StoreStatus) -> Row {
     let StoreStatus { name, provider, id_generator, operations, failures, waiting, .. } = status;
     let counts = [operations.to_string(), failures.to_string(), waiting.to_string()];
     let cells = [name, provider, id_generator].into_iter().cloned().chain(counts).collect();
-    Row { cells, notes: Vec::new() }
+    let mut notes = Vec::new();
+    for events in &status.events {
+        if let Some(since) = &events.failing_since {
+            let last = events.last_failure.as_deref().unwrap_or("nobody knows why");
+            let HandlerStatus { kind, handler, queued, .. } = events;
+            notes.push(format!("{kind} `{handler}` has taken no events since {since}, {queued} wait: {last}"));
+        }
+        if events.dead > 0 {
+            notes.push(format!(
+                "{} `{}`: {} events were given up, see the log",
+                events.kind, events.handler, events.dead
+            ));
+        }
+    }
+    Row { cells, notes }
 }
 
 fn plugin(status: &PluginStatus) -> Row {

@@ -17,6 +17,9 @@ const SHOWN: usize = 60;
 /// it is written.
 const SECRET_TABLES: [&str; 3] = ["settings", "id_settings", "env"];
 
+/// Keys of other tables whose values may be secrets.
+const SECRET_KEYS: [&str; 2] = ["url", "secret"];
+
 /// What a setting may be, for messages that must not show it.
 const SETTING_EXPECTED: &str =
     "a setting is text, a whole number, true, false, { env = \"NAME\" } or { file = \"PATH\" }";
@@ -120,6 +123,7 @@ fn take_out(table: &mut DeTable<'_>, place: &Range<usize>, whole: bool) -> Optio
     for (key, value) in table.iter_mut() {
         let name = key.get_ref().to_string();
         if !whole
+            && !SECRET_KEYS.contains(&name.as_str())
             && let DeValue::Table(inner) = value.get_mut()
             && let Some(mut path) = take_out(inner, place, SECRET_TABLES.contains(&name.as_str()))
         {
@@ -147,8 +151,8 @@ fn contains(outer: &Range<usize>, inner: &Range<usize>) -> bool {
 }
 
 fn is_secret(path: &[&str]) -> bool {
-    let parents = path.split_last().map_or(path, |(_, parents)| parents);
-    parents.iter().any(|part| SECRET_TABLES.contains(part))
+    let Some((last, parents)) = path.split_last() else { return false };
+    SECRET_KEYS.contains(last) || parents.iter().any(|part| SECRET_TABLES.contains(part))
 }
 
 /// The line that a byte of the text is in, from 1.

@@ -6,10 +6,10 @@ use std::{collections::BTreeMap, path::Path};
 use serde::{Deserialize, Deserializer, de, forward_to_deserialize_any};
 
 use super::{
-    Config, ConnectionConfig, Grants, Limits, Overrides,
+    Config, ConnectionConfig, Grants, Limits, Overrides, WebhookConfig,
     file::{
-        ConfigFile, ConnectionSection, GrantFile, HttpSection, LimitsSection, LogSection, PluginsSection,
-        StateServerSection, StoreSection,
+        ConfigFile, ConnectionSection, EventStreamSection, GrantFile, HttpSection, LimitsSection, LogSection,
+        PluginsSection, StateServerSection, StoreSection, WebhookSection,
     },
 };
 
@@ -98,6 +98,8 @@ fn every_configuration_key_is_documented_and_every_documented_key_exists() {
         ("plugins.limits", fields::<LimitsSection>()),
         ("state_server", fields::<StateServerSection>()),
         ("http", fields::<HttpSection>()),
+        ("http.events", fields::<EventStreamSection>()),
+        ("webhooks.NAME", fields::<WebhookSection>()),
         ("connections.NAME", fields::<ConnectionSection>()),
         ("stores.NAME", fields::<StoreSection>()),
     ]);
@@ -124,13 +126,14 @@ fn every_grant_is_documented_and_every_documented_grant_exists() {
 
 #[test]
 fn the_documented_defaults_are_the_real_ones() {
-    // There is no connection unless one is written.
+    // There are no connections and no webhooks unless they are written.
     let connections = BTreeMap::from([("NAME".to_owned(), ConnectionConfig::default())]);
-    let config = Config { connections, ..Config::default() };
+    let webhooks = BTreeMap::from([("NAME".to_owned(), WebhookConfig::default())]);
+    let config = Config { connections, webhooks, ..Config::default() };
     let real: toml::Value = toml::from_str(&config.to_string()).expect("the summary is TOML");
     let mut compared = 0;
     for (key, default) in documented("Every configuration key") {
-        if key == "connections.NAME.url" {
+        if ["connections.NAME.url", "webhooks.NAME.url", "webhooks.NAME.secret"].contains(&key.as_str()) {
             assert_eq!(default, "none");
             continue;
         }
@@ -178,5 +181,5 @@ fn the_examples_in_the_book_are_accepted() {
         }
         accepted += 1;
     }
-    assert_eq!(accepted, 8);
+    assert_eq!(accepted, 10);
 }

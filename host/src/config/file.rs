@@ -22,6 +22,7 @@ pub(super) struct ConfigFile {
     pub(super) state_server: StateServerSection,
     pub(super) http: HttpSection,
     pub(super) connections: BTreeMap<String, ConnectionSection>,
+    pub(super) webhooks: BTreeMap<String, WebhookSection>,
     pub(super) stores: BTreeMap<String, StoreSection>,
     pub(super) applications: BTreeMap<String, String>,
 }
@@ -87,6 +88,19 @@ pub(super) struct HttpSection {
     pub(super) enabled: Option<bool>,
     pub(super) address: Option<WrittenAddress>,
     pub(super) max_wait: Option<WrittenDuration>,
+    pub(super) events: EventStreamSection,
+}
+
+/// `[http.events]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct EventStreamSection {
+    pub(super) enabled: Option<bool>,
+    pub(super) count: Option<WrittenCount>,
+    pub(super) size: Option<WrittenSize>,
+    pub(super) payload: Option<bool>,
+    pub(super) readers: Option<WrittenCount>,
+    pub(super) heartbeat: Option<WrittenDuration>,
 }
 
 /// `[connections.NAME]`
@@ -102,6 +116,21 @@ pub(super) struct ConnectionSection {
     pub(super) tls_ca: Option<PathBuf>,
     pub(super) tls_certificate: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
+}
+
+/// `[webhooks.NAME]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct WebhookSection {
+    pub(super) url: Option<WrittenSetting>,
+    pub(super) secret: Option<WrittenSetting>,
+    pub(super) payload: Option<bool>,
+    pub(super) timeout: Option<WrittenDuration>,
+    pub(super) connections: Option<WrittenCount>,
+    pub(super) attempts: Option<WrittenCount>,
+    pub(super) retry: Option<WrittenDuration>,
+    pub(super) longest_retry: Option<WrittenDuration>,
+    pub(super) queue: Option<WrittenSize>,
 }
 
 /// `provider`: one, or those that wrap it and then it.
@@ -128,6 +157,7 @@ pub(super) struct StoreSection {
     pub(super) event_attempts: Option<WrittenCount>,
     pub(super) event_retry: Option<WrittenDuration>,
     pub(super) event_queue: Option<WrittenSize>,
+    pub(super) webhooks: Option<Vec<String>>,
     pub(super) settings: WrittenSettings,
     pub(super) id_settings: WrittenSettings,
     pub(super) plugin_settings: BTreeMap<String, WrittenSettings>,

@@ -28,12 +28,14 @@ mod summary;
 mod validate;
 mod values;
 pub mod web_config;
+mod webhook;
 
 pub use connection::{ConnectionConfig, ConnectionKind, Synchronous};
 pub use granted::{Access, GrantedAddress, GrantedDirectory};
 pub use model::{
-    Config, DEFAULT_STORE, Grants, HttpConfig, Limits, LogConfig, LogFormat, PluginsConfig, StateServerConfig,
-    StoreConfig,
+    Config, DEFAULT_STORE, EventStreamConfig, Grants, HttpConfig, Limits, LogConfig, LogFormat, PluginsConfig,
+    StateServerConfig, StoreConfig,
 };
 pub use overrides::Overrides;
 pub use problem::{ConfigError, Problem};
+pub use webhook::WebhookConfig;

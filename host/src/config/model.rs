@@ -12,6 +12,7 @@ use super::{
     connection::ConnectionConfig,
     granted::{GrantedAddress, GrantedDirectory},
     secret::Hidden,
+    webhook::WebhookConfig,
 };
 use crate::signature::PublicKey;
 
@@ -35,6 +36,8 @@ pub struct Config {
     pub http: Option<HttpConfig>,
     /// The back ends that plugins can be granted, by name.
     pub connections: BTreeMap<String, ConnectionConfig>,
+    /// The addresses that events can be posted to, by name.
+    pub webhooks: BTreeMap<String, WebhookConfig>,
     /// The stores by name. There is always one called `default`.
     pub stores: BTreeMap<String, StoreConfig>,
     /// Which application uses which store, by name; the others use `default`.
@@ -51,6 +54,7 @@ impl Default for Config {
             state_server: Some(StateServerConfig::default()),
             http: Some(HttpConfig::default()),
             connections: BTreeMap::new(),
+            webhooks: BTreeMap::new(),
             stores: BTreeMap::from([(DEFAULT_STORE.to_owned(), StoreConfig::default())]),
             applications: BTreeMap::new(),
         }
@@ -226,6 +230,8 @@ pub struct StoreConfig {
     pub event_retry: Duration,
     /// The most that may wait for one of them, bytes.
     pub event_queue: usize,
+    /// The webhooks that its events are posted to.
+    pub webhooks: Vec<String>,
     /// Settings for the provider.
     pub settings: BTreeMap<String, String>,
     /// Settings for the ID generator.
@@ -250,6 +256,7 @@ impl Default for StoreConfig {
             event_attempts: 10,
             event_retry: Duration::from_secs(1),
             event_queue: 64 << 20,
+            webhooks: Vec::new(),
             settings: BTreeMap::new(),
             id_settings: BTreeMap::new(),
             plugin_settings: BTreeMap::new(),
@@ -274,6 +281,7 @@ impl fmt::Debug for StoreConfig {
             event_attempts,
             event_retry,
             event_queue,
+            webhooks,
             settings,
             id_settings,
             plugin_settings,
@@ -293,6 +301,7 @@ impl fmt::Debug for StoreConfig {
             .field("event_attempts", event_attempts)
             .field("event_retry", event_retry)
             .field("event_queue", event_queue)
+            .field("webhooks", webhooks)
             .field("settings", &Hidden(settings))
             .field("id_settings", &Hidden(id_settings))
             .field(
@@ -355,10 +364,33 @@ pub struct HttpConfig {
     pub address: SocketAddr,
     /// The longest that `Prefer: wait` may ask for.
     pub max_wait: Duration,
+    /// The stream of events; `None` where it is switched off, as it is unless it is written.
+    pub events: Option<EventStreamConfig>,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8642)), max_wait: Duration::from_secs(30) }
+        Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8642)), max_wait: Duration::from_secs(30), events: None }
+    }
+}
+
+/// `[http.events]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventStreamConfig {
+    /// The most events that are kept.
+    pub count: usize,
+    /// The most that they take, bytes.
+    pub size: usize,
+    /// Whether what sessions held is kept with them, and shown to whoever asks for it.
+    pub payload: bool,
+    /// The most readers at a time.
+    pub readers: usize,
+    /// The longest silence on a connection.
+    pub heartbeat: Duration,
+}
+
+impl Default for EventStreamConfig {
+    fn default() -> Self {
+        Self { count: 10_000, size: 16 << 20, payload: false, readers: 16, heartbeat: Duration::from_secs(15) }
     }
 }

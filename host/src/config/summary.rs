@@ -6,8 +6,11 @@ use super::{
     connection::ConnectionConfig,
     document::{quoted, quoted_key},
     duration,
-    model::{Config, HttpConfig, LogConfig, LogFormat, PluginsConfig, StateServerConfig, StoreConfig},
+    model::{
+        Config, EventStreamConfig, HttpConfig, LogConfig, LogFormat, PluginsConfig, StateServerConfig, StoreConfig,
+    },
     size,
+    webhook::WebhookConfig,
 };
 
 /// What stands in place of a setting's value.
@@ -23,6 +26,9 @@ impl fmt::Display for Config {
         http(self.http.as_ref(), out)?;
         for (name, config) in &self.connections {
             connection(name, config, out)?;
+        }
+        for (name, config) in &self.webhooks {
+            webhook(name, config, out)?;
         }
         for (name, config) in &self.stores {
             store(name, config, out)?;
@@ -78,7 +84,15 @@ fn http(front_end: Option<&HttpConfig>, out: &mut fmt::Formatter<'_>) -> fmt::Re
     write!(out, "\n[http]\nenabled = {}\n", front_end.is_some())?;
     let Some(front_end) = front_end else { return Ok(()) };
     writeln!(out, "address = \"{}\"", front_end.address)?;
-    writeln!(out, "max_wait = {}", time(front_end.max_wait))
+    writeln!(out, "max_wait = {}", time(front_end.max_wait))?;
+    write!(out, "\n[http.events]\nenabled = {}\n", front_end.events.is_some())?;
+    let default = EventStreamConfig::default();
+    let events = front_end.events.as_ref().unwrap_or(&default);
+    writeln!(out, "count = {}", events.count)?;
+    writeln!(out, "size = \"{}\"", size::format(events.size))?;
+    writeln!(out, "payload = {}", events.payload)?;
+    writeln!(out, "readers = {}", events.readers)?;
+    writeln!(out, "heartbeat = {}", time(events.heartbeat))
 }
 
 fn connection(name: &str, connection: &ConnectionConfig, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,6 +115,18 @@ fn connection(name: &str, connection: &ConnectionConfig, out: &mut fmt::Formatte
         }
     }
     Ok(())
+}
+
+fn webhook(name: &str, webhook: &WebhookConfig, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(out, "\n[webhooks.{}]\nurl = {}\n", quoted_key(name), quoted(&webhook.shown_url()))?;
+    writeln!(out, "secret = {}", quoted(HIDDEN))?;
+    writeln!(out, "payload = {}", webhook.payload)?;
+    writeln!(out, "timeout = {}", time(webhook.timeout))?;
+    writeln!(out, "connections = {}", webhook.connections)?;
+    writeln!(out, "attempts = {}", webhook.attempts)?;
+    writeln!(out, "retry = {}", time(webhook.retry))?;
+    writeln!(out, "longest_retry = {}", time(webhook.longest_retry))?;
+    writeln!(out, "queue = \"{}\"", size::format(webhook.queue))
 }
 
 fn store(name: &str, store: &StoreConfig, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,6 +155,8 @@ fn store(name: &str, store: &StoreConfig, out: &mut fmt::Formatter<'_>) -> fmt::
     writeln!(out, "event_attempts = {}", store.event_attempts)?;
     writeln!(out, "event_retry = {}", time(store.event_retry))?;
     writeln!(out, "event_queue = \"{}\"", size::format(store.event_queue))?;
+    let webhooks: Vec<String> = store.webhooks.iter().map(|name| quoted(name)).collect();
+    writeln!(out, "webhooks = [{}]", webhooks.join(", "))?;
     settings(&format!("stores.{}.settings", quoted_key(name)), &store.settings, out)?;
     settings(&format!("stores.{}.id_settings", quoted_key(name)), &store.id_settings, out)?;
     store.plugin_settings.iter().try_for_each(|(plugin, written)| {
@@ -175,6 +203,8 @@ mod tests {
              [applications]\nshop = \"carts\"\n",
         );
         assert_eq!(read(&config.to_string()), config);
+        let config = read("[http.events]\nenabled = true\ncount = 7\nsize = \"3MiB\"\npayload = true\n");
+        assert_eq!(read(&config.to_string()), config);
         assert_eq!(read(&Config::default().to_string()), Config::default());
     }
 
@@ -184,6 +214,11 @@ mod tests {
             read("[stores.default.settings]\nkey = \"s3cret\"\n[stores.default.id_settings]\nkeys = \"s3cret\"\n");
         let shown = shown.to_string();
         assert!(shown.contains("[stores.default.settings]\nkey = \"(not shown)\""), "{shown}");
+        assert!(!shown.contains("s3cret"), "{shown}");
+        let secret = format!("whsec_{}", "s3cret".repeat(8));
+        let shown = read(&format!("[webhooks.a]\nurl = \"https://example.com/s3cret\"\nsecret = \"{secret}\"\n"));
+        let shown = shown.to_string();
+        assert!(shown.contains("url = \"https://example.com\"\nsecret = \"(not shown)\""), "{shown}");
         assert!(!shown.contains("s3cret"), "{shown}");
     }
 }

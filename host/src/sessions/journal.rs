@@ -5,15 +5,18 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::events::EventSink;
+use super::events::{End, Event, EventId, EventIds, EventSink, What};
 use crate::{
+    clock::Clock,
     contract::{EndReason, Item, SessionKey, StoreError},
     plugins::ExpirySink,
 };
 
 /// Counts the beginnings and ends of a store's sessions and passes them on.
 pub(super) struct Journal {
-    store: String,
+    store: Arc<str>,
+    clock: Clock,
+    ids: EventIds,
     sinks: Vec<Arc<dyn EventSink>>,
     started: AtomicU64,
     expired: AtomicU64,
@@ -28,9 +31,11 @@ pub(super) struct Counts {
 }
 
 impl Journal {
-    pub(super) fn new(store: &str, sinks: Vec<Arc<dyn EventSink>>) -> Self {
+    pub(super) fn new(store: &str, clock: Clock, sinks: Vec<Arc<dyn EventSink>>) -> Self {
         Self {
-            store: store.to_owned(),
+            store: store.into(),
+            clock,
+            ids: EventIds::new(),
             sinks,
             started: AtomicU64::new(0),
             expired: AtomicU64::new(0),
@@ -54,26 +59,35 @@ impl Journal {
     /// A session was stored or read for the first time.
     pub(super) fn started(&self, key: &SessionKey) {
         self.started.fetch_add(1, Ordering::Relaxed);
-        for sink in &self.sinks {
-            sink.session_started(&self.store, key);
+        if self.has_listeners() {
+            self.tell(self.ids.next(), key, What::Started);
         }
     }
 
     /// A session was removed by a client. One that nobody ever read never started, and so does not end.
     pub(super) fn removed(&self, key: &SessionKey, item: Option<&Item>) {
         self.removed.fetch_add(1, Ordering::Relaxed);
-        if let Some(item) = item.filter(|item| !item.uninitialized) {
-            self.ended(key, item, EndReason::Removed);
+        if let Some(item) = item.filter(|item| !item.uninitialized && self.has_listeners()) {
+            self.ended(self.ids.next(), key, item.clone(), EndReason::Removed);
         }
     }
 
     /// A session was given another ID.
     pub(super) fn renamed(&self, old: &SessionKey, new: &SessionKey) {
-        self.sinks.iter().for_each(|sink| sink.session_renamed(old, new));
+        if self.has_listeners() {
+            self.tell(self.ids.next(), new, What::Renamed { old: old.clone() });
+        }
     }
 
-    fn ended(&self, key: &SessionKey, item: &Item, reason: EndReason) {
-        self.sinks.iter().for_each(|sink| sink.session_ended(&self.store, key, item, reason));
+    fn ended(&self, id: EventId, key: &SessionKey, item: Item, reason: EndReason) {
+        let size = item.data.payload.len();
+        self.tell(id, key, What::Ended(Box::new(End { item, reason, size })));
+    }
+
+    fn tell(&self, id: EventId, key: &SessionKey, what: What) {
+        let event = Event { id, store: self.store.clone(), at: self.clock.now(), key: key.clone(), what };
+        let event = Arc::new(event);
+        self.sinks.iter().for_each(|sink| sink.happened(&event));
     }
 }
 
@@ -86,7 +100,9 @@ impl ExpirySink for Journal {
     fn item_expired(&self, key: SessionKey, item: Item) -> Result<(), StoreError> {
         // All or none: otherwise those who took it on would hear of it again each time that it is offered.
         self.sinks.iter().try_for_each(|sink| sink.has_room(&item))?;
-        self.ended(&key, &item, EndReason::Expired);
+        if self.has_listeners() {
+            self.ended(EventId::of_expiry(&key, &item), &key, item, EndReason::Expired);
+        }
         self.expired.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

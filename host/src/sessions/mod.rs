@@ -13,5 +13,8 @@ mod store;
 mod sweeper;
 
 pub use error::SessionError;
-pub use events::{EventSink, HandlerStatus, LogSink};
+pub use events::{
+    Batch, Cursor, End, Event, EventId, EventSink, EventStream, Gone, HandlerStatus, LogSink, ResumeError,
+    SessionEvent, StreamStatus, WebhookError, What,
+};
 pub use service::{Created, NewData, OpenError, RotateOutcome, SessionService, StoreStatus, WriteOptions};

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     SessionError,
     abandoned::Detached,
-    events::{self, EventSink, Handler, HandlerStatus},
+    events::{self, EventSink, EventStream, Handler, HandlerLimits, HandlerStatus, Receiver, Webhook, WebhookError},
     lines::Lines,
     notices::Exchange,
     store::{Plugins, Store, Surroundings},
@@ -93,6 +93,7 @@ struct Inner {
     plugins: PluginDirectory,
     kv: Kv,
     detached: Detached,
+    event_stream: Option<Arc<EventStream>>,
     /// Taken out when they begin.
     exchanges: Mutex<Vec<(Exchange, Arc<Lines>)>>,
 }
@@ -111,9 +112,14 @@ impl SessionService {
         let (mut stores, mut exchanges) = (BTreeMap::new(), Vec::new());
         let mut all_handlers = Vec::new();
         let detached = Detached::default();
+        let event_stream = config.http.as_ref().and_then(|http| http.events.clone());
+        let event_stream = event_stream.map(|config| Arc::new(EventStream::new(config)));
+        let mut sinks = sinks.to_vec();
+        sinks.extend(event_stream.clone().map(|stream| stream as Arc<dyn EventSink>));
         for (name, store) in &config.stores {
             let (provider, ids) = open_plugins(name, store, &plugins).await?;
-            let handlers = open_handlers(name, store, &plugins, &kv).await?;
+            let mut handlers = open_handlers(name, store, &plugins, clock, &kv).await?;
+            handlers.extend(open_webhooks(name, store, config, clock, &kv)?);
             all_handlers.extend(handlers.clone());
             let plugins = Plugins { provider, ids, handlers };
             let board = store.lock_notices.as_ref().and_then(|connection| connections.notice_board(connection));
@@ -121,7 +127,7 @@ impl SessionService {
             let lines = Arc::new(notices.map_or_else(Lines::default, Lines::with_notices));
             exchanges.extend(exchange.map(|exchange| (exchange, lines.clone())));
             let surroundings = Surroundings { clock: clock.clone(), detached: detached.clone(), lines };
-            let store = Store::new(name, store.clone(), plugins, surroundings, sinks.to_vec());
+            let store = Store::new(name, store.clone(), plugins, surroundings, sinks.clone());
             stores.insert(name.clone(), Arc::new(store));
         }
         events::report_orphans(&kv, &all_handlers);
@@ -141,6 +147,7 @@ impl SessionService {
                 plugins,
                 kv,
                 detached,
+                event_stream,
                 exchanges: Mutex::new(exchanges),
             }),
         })
@@ -162,13 +169,16 @@ impl SessionService {
         running.collect::<JoinSet<_>>().join_all().await;
     }
 
-    /// Delivers events to the handlers of every store until shutdown.
+    /// Delivers events to the plugins and webhooks of every store until shutdown.
     pub async fn deliver_events(&self, shutdown: CancellationToken) {
         let mut deliveries = JoinSet::new();
         for handler in self.inner.stores.values().flat_map(|store| store.handlers()) {
-            let (handler, shutdown, runtime) = (handler.clone(), shutdown.clone(), Handle::current());
-            // A thread for each: a handler that computes for as long as it may takes no turn of any request.
-            deliveries.spawn_blocking(move || runtime.block_on(handler.deliver(&shutdown)));
+            for _ in 0..handler.concurrency() {
+                let (handler, shutdown, runtime) = (handler.clone(), shutdown.clone(), Handle::current());
+                // Threads of their own: a handler that computes for as long as it may, or a large payload that is
+                // encoded and signed, takes no turn of any request.
+                deliveries.spawn_blocking(move || runtime.block_on(handler.deliver(&shutdown)));
+            }
         }
         deliveries.join_all().await;
     }
@@ -292,6 +302,18 @@ impl SessionService {
         self.store(application).max_payload()
     }
 
+    /// The stream of events, if there is one.
+    #[must_use]
+    pub fn event_stream(&self) -> Option<&Arc<EventStream>> {
+        self.inner.event_stream.as_ref()
+    }
+
+    /// Whether there is a store of this name.
+    #[must_use]
+    pub fn has_store(&self, name: &str) -> bool {
+        self.inner.stores.contains_key(name)
+    }
+
     /// What is known of each store.
     #[must_use]
     pub fn stores(&self) -> Vec<StoreStatus> {
@@ -369,6 +391,7 @@ async fn open_handlers(
     name: &str,
     store: &StoreConfig,
     plugins: &PluginDirectory,
+    clock: &Clock,
     kv: &Kv,
 ) -> Result<Vec<Arc<Handler>>, OpenError> {
     let none = BTreeMap::new();
@@ -378,7 +401,38 @@ async fn open_handlers(
         let handler = plugins.event_handler(plugin, name, settings).await;
         opened.push(handler.map_err(|error| OpenError::Plugin { store: name.to_owned(), error })?);
     }
-    Ok(opened.into_iter().map(|handler| Arc::new(Handler::open(name, store, handler, kv))).collect())
+    let open = |plugin| {
+        let (receiver, limits) = (Receiver::Plugin(plugin), HandlerLimits::of_plugins(name, store));
+        Arc::new(Handler::open(name, receiver, limits, clock, kv))
+    };
+    Ok(opened.into_iter().map(open).collect())
+}
+
+fn open_webhooks(
+    store_name: &str,
+    store: &StoreConfig,
+    config: &Config,
+    clock: &Clock,
+    kv: &Kv,
+) -> Result<Vec<Arc<Handler>>, OpenError> {
+    let mut opened = Vec::new();
+    for (name, config) in store.webhooks.iter().filter_map(|name| config.webhooks.get_key_value(name)) {
+        let webhook = Webhook::open(name, config, clock).map_err(|error| OpenError::Webhook {
+            store: store_name.to_owned(),
+            webhook: name.clone(),
+            error,
+        })?;
+        if config.is_readable_on_the_way() {
+            tracing::warn!(
+                store = store_name,
+                webhook = name,
+                "session IDs are posted without TLS to another machine; write https:// if it can"
+            );
+        }
+        let (receiver, limits) = (Receiver::Webhook(Box::new(webhook)), HandlerLimits::of_webhook(name, config));
+        opened.push(Arc::new(Handler::open(store_name, receiver, limits, clock, kv)));
+    }
+    Ok(opened)
 }
 
 /// Why a store could not be opened.
@@ -391,6 +445,16 @@ pub enum OpenError {
         store: String,
         /// What is wrong with the plugin.
         error: FindError,
+    },
+    /// A webhook cannot be used.
+    #[error("webhook `{webhook}` of store `{store}` cannot be used: {error}")]
+    Webhook {
+        /// The store.
+        store: String,
+        /// The webhook.
+        webhook: String,
+        /// What is wrong with it.
+        error: WebhookError,
     },
     /// There is no such store.
     #[error("there is no store `{store}`; add a section `[stores.{store}]`")]
@@ -430,6 +494,6 @@ pub struct StoreStatus {
     pub removed: u64,
     /// Requests waiting in line for a lock now.
     pub waiting: usize,
-    /// The plugins that hear of its sessions.
+    /// The plugins and webhooks that hear of its sessions.
     pub events: Vec<HandlerStatus>,
 }

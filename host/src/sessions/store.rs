@@ -32,7 +32,7 @@ const ID_ATTEMPTS: usize = 3;
 /// How many sessions a listing asks the provider for at a time when it goes through all of them.
 const PAGE: u32 = 256;
 
-/// The plugins that a store is made of.
+/// The plugins that a store is made of, and who hears of its sessions.
 pub(super) struct Plugins {
     pub(super) provider: Provider,
     pub(super) ids: IdManager,
@@ -74,6 +74,7 @@ impl Store {
         for handler in &handlers {
             sinks.push(handler.clone());
         }
+        let journal = Arc::new(Journal::new(name, clock.clone(), sinks));
         Self {
             name: name.to_owned(),
             config,
@@ -82,7 +83,7 @@ impl Store {
             clock,
             lines,
             detached,
-            journal: Arc::new(Journal::new(name, sinks)),
+            journal,
             handlers,
             operations: AtomicU64::new(0),
             failures: AtomicU64::new(0),
@@ -102,7 +103,7 @@ impl Store {
         self.config.sweep_interval
     }
 
-    /// The plugins that hear of its sessions.
+    /// The plugins and webhooks that hear of its sessions.
     pub(super) fn handlers(&self) -> &[Arc<Handler>] {
         &self.handlers
     }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     capabilities::kv::Kv,
     plugins::PluginStatus,
-    sessions::{HandlerStatus, SessionService, StoreStatus},
+    sessions::{HandlerStatus, SessionService, StoreStatus, StreamStatus},
 };
 
 /// Time between two transfers.
@@ -38,6 +38,9 @@ pub async fn publish(service: SessionService, kv: Kv, exporter: PrometheusHandle
         gauge!("cloakroom_kv_bytes").set(approximate(totals.bytes));
         service.stores().into_iter().for_each(store);
         service.plugins().into_iter().for_each(plugin);
+        if let Some(stream) = service.event_stream() {
+            event_stream(stream.status());
+        }
         exporter.run_upkeep();
     }
 }
@@ -55,12 +58,22 @@ fn store(status: StoreStatus) {
 }
 
 fn handler(store: &str, status: HandlerStatus) {
-    let labels = [("store", store.to_owned()), ("handler", status.plugin)];
+    let labels = [("store", store.to_owned()), ("handler", status.handler)];
     counter!("cloakroom_events_delivered_total", &labels).absolute(status.delivered);
     counter!("cloakroom_events_retried_total", &labels).absolute(status.retried);
     counter!("cloakroom_events_dead_total", &labels).absolute(status.dead);
     gauge!("cloakroom_events_queued", &labels).set(approximate(status.queued as u64));
     gauge!("cloakroom_events_queued_bytes", &labels).set(approximate(status.queued_bytes as u64));
+    if status.kind == "webhook" {
+        gauge!("cloakroom_webhook_failing", &labels).set(if status.failing_since.is_some() { 1.0 } else { 0.0 });
+    }
+}
+
+fn event_stream(status: StreamStatus) {
+    gauge!("cloakroom_event_stream_events").set(approximate(status.events as u64));
+    gauge!("cloakroom_event_stream_bytes").set(approximate(status.bytes as u64));
+    gauge!("cloakroom_event_stream_readers").set(approximate(status.readers as u64));
+    counter!("cloakroom_event_stream_fallen_behind_total").absolute(status.fallen_behind);
 }
 
 fn plugin(status: PluginStatus) {

@@ -1,8 +1,12 @@
-//! Event handlers as components: what they hear, what becomes of what they do not take, and whom they disturb.
+//! Who hears of sessions: event handlers as components, webhooks, and readers of the event stream. What they hear, what
+//! becomes of what they do not take, and whom they disturb.
 
 mod delivery;
 mod restart;
+mod stream;
 mod trouble;
+mod webhook;
+mod webhook_trouble;
 
 use std::{fs, path::Path};
 
@@ -88,7 +92,7 @@ impl Audited {
         let stores = Request::new("GET", "/v1/stores").send(self.host.http())?.json()?;
         let all = stores["stores"].as_array().context("no list of stores")?;
         let mut handlers = all.iter().filter_map(|store| store["events"].as_array()).flatten();
-        handlers.find(|status| status["plugin"] == probe).cloned().with_context(|| format!("no {probe} in {stores}"))
+        handlers.find(|status| status["handler"] == probe).cloned().with_context(|| format!("no {probe} in {stores}"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Events that wait when the host stops, and handlers that change while it serves.
 
 use anyhow::{Result, ensure};
+use harness::http::Request;
 
 use crate::Audited;
 
@@ -30,6 +31,21 @@ fn events_that_wait_when_the_host_stops_are_delivered_after_the_next_start() -> 
         audited.put("c", "coat")?;
         ensure!(audited.wait_until_heard("probe", 4)?.len() == 4);
     }
+    Ok(())
+}
+
+#[test]
+fn a_session_that_got_another_id_is_heard_in_order_after_a_restart_too() -> Result<()> {
+    let mut audited = Audited::start(STORE, &[("probe", "fails = 1000000")])?;
+    audited.put("before", "coat")?;
+    let rotated = Request::new("POST", "/v1/shop/sessions/before/rotate").send(audited.host.http())?;
+    let id = rotated.json()?["id"].as_str().unwrap_or_default().to_owned();
+    audited.delete(&id)?;
+    audited.host.terminate()?;
+    audited.change("probe", "fails = 0")?;
+    audited.host.restart()?;
+    let heard = audited.wait_until_heard("probe", 2)?;
+    ensure!(heard == ["start of before in shop".to_owned(), format!("end of {id} removed v1 [coat]")], "{heard:?}");
     Ok(())
 }
 

@@ -116,6 +116,7 @@ fn the_openapi_document_has_every_route_of_the_reference() -> Result<()> {
         "GET /metrics",
         "GET /openapi.json",
         "GET /readyz",
+        "GET /v1/events",
         "GET /v1/plugins",
         "GET /v1/stores",
         "GET /v1/{app}/sessions",

@@ -2,11 +2,11 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{DAY, GIB, HOUR, MIB, MILLISECOND, MINUTE};
+use super::{DAY, GIB, HOUR, KIB, MIB, MILLISECOND, MINUTE};
 use crate::config::{
-    file::{HttpSection, StateServerSection},
+    file::{EventStreamSection, HttpSection, StateServerSection},
     findings::Findings,
-    model::{Config, HttpConfig, StateServerConfig},
+    model::{Config, EventStreamConfig, HttpConfig, StateServerConfig},
     overrides::Overrides,
     problem::Problem,
     values::WrittenAddress,
@@ -86,8 +86,28 @@ pub(super) fn http(file: &HttpSection, overrides: &Overrides, findings: &mut Fin
             default.max_wait,
             Duration::ZERO..=10 * MINUTE,
         ),
+        events: event_stream(&file.events, findings),
     };
     (file.enabled.unwrap_or(true) || overrides.http.is_some()).then_some(config)
+}
+
+/// `[http.events]`
+fn event_stream(file: &EventStreamSection, findings: &mut Findings<'_>) -> Option<EventStreamConfig> {
+    let at = |key| ["http", "events", key];
+    let default = EventStreamConfig::default();
+    let config = EventStreamConfig {
+        count: findings.count(&at("count"), file.count, default.count, 1..=10_000_000),
+        size: findings.size(&at("size"), file.size, default.size, KIB..=64 * GIB),
+        payload: file.payload.unwrap_or(default.payload),
+        readers: findings.count(&at("readers"), file.readers, default.readers, 1..=10_000),
+        heartbeat: findings.duration(
+            &at("heartbeat"),
+            file.heartbeat,
+            default.heartbeat,
+            100 * MILLISECOND..=10 * MINUTE,
+        ),
+    };
+    file.enabled.unwrap_or(false).then_some(config)
 }
 
 fn address(option: Option<SocketAddr>, written: Option<WrittenAddress>, default: SocketAddr) -> SocketAddr {

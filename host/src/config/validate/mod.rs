@@ -5,6 +5,7 @@ mod front_ends;
 mod stores;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ pub(super) fn config(
     let default = Config::default();
     let written_data_dir = file.data_dir.as_ref().map(|written| findings.path(written));
     let connections = connections::connections(&file.connections, &mut findings);
+    let webhooks = webhooks::webhooks(&file.webhooks, &mut findings);
     let config = Config {
         data_dir: overrides.data_dir.clone().or(written_data_dir).unwrap_or(default.data_dir),
         allow_remote: file.allow_remote.unwrap_or(default.allow_remote),
@@ -46,8 +48,9 @@ pub(super) fn config(
         plugins: plugins(&file.plugins, overrides, &mut findings),
         state_server: front_ends::state_server(&file.state_server, overrides, &mut findings),
         http: front_ends::http(&file.http, overrides, &mut findings),
-        stores: stores::stores(&file.stores, &connections, &mut findings),
+        stores: stores::stores(&file.stores, &connections, &webhooks, &mut findings),
         connections,
+        webhooks,
         applications: file.applications.clone(),
     };
     front_ends::together(&config, overrides, &mut findings);

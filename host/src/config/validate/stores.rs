@@ -10,12 +10,14 @@ use crate::config::{
     model::{Config, DEFAULT_STORE, StoreConfig},
     secret::WrittenSettings,
     values::WrittenDuration,
+    webhook::WebhookConfig,
 };
 
 /// `[stores.NAME]`, with the default store.
 pub(super) fn stores(
     file: &BTreeMap<String, StoreSection>,
     connections: &BTreeMap<String, ConnectionConfig>,
+    hooks: &BTreeMap<String, WebhookConfig>,
     findings: &mut Findings<'_>,
 ) -> BTreeMap<String, StoreConfig> {
     let mut stores = BTreeMap::from([(DEFAULT_STORE.to_owned(), StoreConfig::default())]);
@@ -25,7 +27,7 @@ pub(super) fn stores(
             let message = "a store's name has 1 to 64 characters of a-z, 0-9 and `-`";
             findings.report(&["stores", name], message);
         }
-        stores.insert(name.clone(), store(name, written, connections, findings));
+        stores.insert(name.clone(), store(name, written, connections, hooks, findings));
     }
     stores
 }
@@ -34,6 +36,7 @@ fn store(
     name: &str,
     file: &StoreSection,
     connections: &BTreeMap<String, ConnectionConfig>,
+    hooks: &BTreeMap<String, WebhookConfig>,
     findings: &mut Findings<'_>,
 ) -> StoreConfig {
     let at = |key| ["stores", name, key];
@@ -42,6 +45,7 @@ fn store(
     let (wrapped_by, provider) = providers(&at("provider"), file.provider.as_ref(), &default.provider, findings);
     let used: Vec<&String> = events.iter().chain(&wrapped_by).collect();
     let plugin_settings = plugin_settings(&at("plugin_settings"), &file.plugin_settings, &used, findings);
+    let webhooks = webhooks(&at("webhooks"), file.webhooks.as_ref(), hooks, &events, findings);
     StoreConfig {
         provider,
         wrapped_by,
@@ -63,6 +67,7 @@ fn store(
         event_attempts: findings.count(&at("event_attempts"), file.event_attempts, default.event_attempts, 1..=1000),
         event_retry: findings.duration(&at("event_retry"), file.event_retry, default.event_retry, MILLISECOND..=HOUR),
         event_queue: findings.size(&at("event_queue"), file.event_queue, default.event_queue, KIB..=64 * GIB),
+        webhooks,
         settings: findings.settings(&at("settings"), &file.settings),
         id_settings: findings.settings(&at("id_settings"), &file.id_settings),
         plugin_settings,
@@ -129,6 +134,31 @@ fn events(path: &[&str], written: Option<&Vec<String>>, findings: &mut Findings<
         events.push(plugin);
     }
     events
+}
+
+/// Webhooks that are configured, each once. What waits for one is kept under its name, as with event handlers.
+fn webhooks(
+    path: &[&str],
+    written: Option<&Vec<String>>,
+    hooks: &BTreeMap<String, WebhookConfig>,
+    events: &[String],
+    findings: &mut Findings<'_>,
+) -> Vec<String> {
+    let mut webhooks = Vec::new();
+    for name in written.into_iter().flatten() {
+        if !hooks.contains_key(name) {
+            findings.report(path, format!("there is no `[webhooks.{name}]`"));
+        }
+        if webhooks.contains(name) {
+            findings.report(path, format!("`{name}` is named twice; a webhook hears of each session once"));
+        }
+        if events.contains(name) {
+            findings
+                .report(path, format!("`{name}` is an event handler of this store too; give the webhook another name"));
+        }
+        webhooks.push(name.clone());
+    }
+    webhooks
 }
 
 /// Settings by plugin, for plugins that the store uses.

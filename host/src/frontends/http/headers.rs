@@ -79,6 +79,11 @@ pub(super) fn session_id(headers: &HeaderMap) -> Result<Option<String>, Problem>
     encoded(headers, "session-id")
 }
 
+/// `Last-Event-ID`: the last event that a reader has seen. Empty is absent: a reader that has seen none sends it so.
+pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    Ok(single(headers, "last-event-id")?.filter(|value| !value.is_empty()))
+}
+
 /// `Session-New: 1` on a write: the session is to be inserted uninitialized.
 pub(super) fn session_new(headers: &HeaderMap) -> Result<bool, Problem> {
     match single(headers, "session-new")? {

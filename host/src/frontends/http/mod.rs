@@ -2,7 +2,7 @@
 //!
 //! A request is read in three steps, each in its own files, and every handler goes through them from top to bottom:
 //! `target`, `query`, `headers`, `preconditions`, `prefer` and `body` turn it into typed values or into a problem;
-//! a handler in `sessions` or `admin` calls one operation of the session service; `answer` and `problem` write the
+//! a handler in `sessions`, `events` or `admin` calls one operation of the session service; `answer` and `problem` write the
 //! outcome. `server` accepts connections and puts limits on them, `delivery` takes back a lock whose answer could not
 //! be sent, `measure` counts. `docs/http-api.md` is the reference for those who call it.
 //!
@@ -13,6 +13,7 @@ mod answer;
 mod body;
 mod connection;
 mod delivery;
+mod events;
 mod headers;
 mod measure;
 mod openapi;

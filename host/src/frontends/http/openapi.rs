@@ -101,6 +101,14 @@ pub(super) struct Conditions {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
+pub(super) struct LastSeen {
+    /// `id` of the last event that was seen, as browsers send it when they connect again. Goes before `cursor`.
+    #[param(rename = "Last-Event-ID")]
+    last_event_id: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
 pub(super) struct Patience {
     /// `wait=5`: wait in line for up to 5 seconds while somebody holds the lock (RFC 7240).
     #[param(rename = "Prefer", example = "wait=5")]

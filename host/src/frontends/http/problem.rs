@@ -71,6 +71,14 @@ kinds! {
     RouteNotFound = NOT_FOUND, "route-not-found", "No such resource";
     /// No such plugin.
     PluginNotFound = NOT_FOUND, "plugin-not-found", "No such plugin";
+    /// No such store.
+    StoreNotFound = NOT_FOUND, "store-not-found", "No such store";
+    /// The host keeps no stream of events.
+    EventsOff = NOT_FOUND, "events-off", "The host keeps no events";
+    /// What sessions held is not shown.
+    PayloadsHidden = FORBIDDEN, "payloads-hidden", "The content of sessions is not shown";
+    /// The events behind a cursor are not kept any more.
+    EventsGone = GONE, "events-gone", "The events after this cursor are gone";
     /// The route has no such method.
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "The resource has no such method";
     /// The body did not arrive in time.
@@ -103,6 +111,8 @@ kinds! {
     PluginUnavailable = SERVICE_UNAVAILABLE, "plugin-unavailable", "The plugin behind the store keeps failing";
     /// Other writers were quicker, again and again.
     Contended = SERVICE_UNAVAILABLE, "contended", "The session changed too often during the request";
+    /// As many read the events as may.
+    TooManyReaders = SERVICE_UNAVAILABLE, "too-many-readers", "Too many clients read the events";
     /// A store cannot serve.
     NotReady = SERVICE_UNAVAILABLE, "not-ready", "The host cannot serve all of its stores";
     /// The host stops.

@@ -88,6 +88,23 @@ pub(super) struct RemoveAll {
     pub(super) except: Option<String>,
 }
 
+/// Of the stream of events.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Follow {
+    /// Events of this store only.
+    pub(super) store: Option<String>,
+    /// Events of this application only.
+    pub(super) application: Option<String>,
+    /// `id` of the last event that was seen; `oldest`: all that are kept. Absent: those from now on.
+    pub(super) cursor: Option<String>,
+    /// `true`: with what sessions held, in base64. The host's configuration must allow it.
+    #[serde(default)]
+    #[param(default = false)]
+    pub(super) payload: bool,
+}
+
 impl List {
     /// The largest page.
     const LARGEST_PAGE: u32 = 1000;

@@ -14,7 +14,7 @@ use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    admin, answer,
+    admin, answer, events,
     measure::{Measures, measure},
     openapi,
     problem::{Kind, Problem},
@@ -58,6 +58,7 @@ fn described() -> (Router<Arc<Shared>>, Document) {
         .routes(routes!(admin::plugins))
         .routes(routes!(admin::release))
         .routes(routes!(admin::stores))
+        .routes(routes!(events::follow))
         .routes(routes!(admin::healthz))
         .routes(routes!(admin::readyz))
         .routes(routes!(admin::metrics))

@@ -9,34 +9,8 @@ use std::{
     time::Instant,
 };
 
-use crate::contract::{EndReason, Item, SessionKey};
-
-/// What an event takes besides its key and its payload, roughly.
-const OVERHEAD: usize = 256;
-
-/// What happened to a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Event {
-    pub(super) key: SessionKey,
-    /// The end, if it is one: what the session held last, and why it ended.
-    pub(super) end: Option<(Item, EndReason)>,
-}
-
-impl Event {
-    /// The contract's name for it, as ASP.NET has it.
-    pub(super) fn name(&self) -> &'static str {
-        if self.end.is_some() { "Session_End" } else { "Session_Start" }
-    }
-
-    fn size(&self) -> usize {
-        let held = self.end.as_ref().map_or(0, |(item, _)| held(item));
-        OVERHEAD + self.key.application().len() + self.key.id().len() + held
-    }
-}
-
-fn held(item: &Item) -> usize {
-    item.data.payload.len() + item.data.subject.as_ref().map_or(0, String::len)
-}
+use super::event::{Event, size_of_end};
+use crate::contract::{Item, SessionKey};
 
 /// See the module.
 pub(super) struct Backlog {
@@ -100,8 +74,8 @@ impl Backlog {
     }
 
     /// The same for the end of a session that holds this.
-    pub(super) fn has_room_for_end_of(&self, item: &Item) -> bool {
-        self.has_room(OVERHEAD + held(item))
+    pub(super) fn has_room_for_end_of(&self, item: &Item, with_payload: bool) -> bool {
+        self.has_room(size_of_end(item, with_payload))
     }
 
     fn has_room(&self, size: usize) -> bool {
@@ -109,19 +83,24 @@ impl Backlog {
     }
 
     /// Adds an event behind the others of its session, whether there is room or not.
-    pub(super) fn push(&mut self, event: Event) {
+    pub(super) fn push(&mut self, event: Arc<Event>) {
+        let line = event.key.clone();
+        self.push_into(line, event);
+    }
+
+    /// The same for an event of a session that has this key by now.
+    pub(super) fn push_into(&mut self, line: SessionKey, event: Arc<Event>) {
         self.bytes = self.bytes.saturating_add(event.size());
         self.events += 1;
-        let known = self.by_key.get(&event.key).and_then(|number| self.lines.get_mut(number));
+        let known = self.by_key.get(&line).and_then(|number| self.lines.get_mut(number));
         if let Some(line) = known {
-            line.events.push_back(Arc::new(event));
+            line.events.push_back(event);
             return;
         }
         self.last_number += 1;
         let number = self.last_number;
-        self.by_key.insert(event.key.clone(), number);
-        let key = event.key.clone();
-        self.lines.insert(number, Line { key, events: VecDeque::from([Arc::new(event)]), attempts: 0 });
+        self.by_key.insert(line.clone(), number);
+        self.lines.insert(number, Line { key: line, events: VecDeque::from([event]), attempts: 0 });
         self.ready.push_back(number);
     }
 
@@ -180,11 +159,12 @@ impl Backlog {
         self.delayed.insert((at, number));
     }
 
-    /// Takes everything out, the events of each session in their order.
-    pub(super) fn drain(&mut self) -> Vec<Arc<Event>> {
+    /// Takes everything out, the events of each session in their order and with the key that it has by now.
+    pub(super) fn drain(&mut self) -> Vec<(SessionKey, Arc<Event>)> {
         let empty = Self { last_number: self.last_number, ..Self::new(self.capacity) };
         let full = std::mem::replace(self, empty);
-        full.lines.into_values().flat_map(|line| line.events).collect()
+        let lines = full.lines.into_values();
+        lines.flat_map(|line| line.events.into_iter().map(move |event| (line.key.clone(), event))).collect()
     }
 }
 
@@ -192,26 +172,10 @@ impl Backlog {
 mod tests {
     use std::time::Duration;
 
-    use super::*;
-    use crate::{
-        clock::UnixMillis,
-        contract::{Payload, SessionData},
+    use super::{
+        super::event::tests::{end, key, rename, start},
+        *,
     };
-
-    fn key(id: &str) -> SessionKey {
-        SessionKey::new("shop", id).unwrap()
-    }
-
-    fn start(id: &str) -> Event {
-        Event { key: key(id), end: None }
-    }
-
-    fn end(id: &str, bytes: usize) -> Event {
-        let payload = Payload::new(vec![0; bytes].into());
-        let data = SessionData { payload, idle_timeout: 1200, latest_expiry: None, subject: None };
-        let item = Item { data, version: 1, created: UnixMillis(0), expires: None, uninitialized: false };
-        Event { key: key(id), end: Some((item, EndReason::Removed)) }
-    }
 
     fn due(backlog: &mut Backlog, now: Instant) -> Option<(u64, String)> {
         match backlog.next(now) {
@@ -223,7 +187,7 @@ mod tests {
     #[test]
     fn a_session_whose_event_fails_holds_up_its_own_events_and_no_others() {
         let (mut backlog, now) = (Backlog::new(1 << 20), Instant::now());
-        [start("a"), end("a", 10), start("b")].into_iter().for_each(|event| backlog.push(event));
+        [start("a"), end("a", b"coat"), start("b")].into_iter().for_each(|event| backlog.push(event));
         let (a, first) = due(&mut backlog, now).unwrap();
         assert_eq!(first, "Session_Start a");
         assert_eq!(backlog.failed(a), 1);
@@ -244,13 +208,13 @@ mod tests {
     #[test]
     fn what_waits_is_bounded_and_the_first_event_always_fits() {
         let mut backlog = Backlog::new(2000);
-        assert!(backlog.has_room_for(&end("large", 5000)));
-        backlog.push(end("large", 5000));
+        assert!(backlog.has_room_for(&end("large", &[0; 5000])));
+        backlog.push(end("large", &[0; 5000]));
         assert!(!backlog.has_room_for(&start("b")));
         let (number, _) = due(&mut backlog, Instant::now()).unwrap();
         backlog.done(number);
-        backlog.push(end("a", 1000));
-        assert!(backlog.has_room_for(&start("b")) && !backlog.has_room_for(&end("b", 1000)));
+        backlog.push(end("a", &[0; 1000]));
+        assert!(backlog.has_room_for(&start("b")) && !backlog.has_room_for(&end("b", &[0; 1000])));
     }
 
     #[test]
@@ -258,10 +222,13 @@ mod tests {
         let (mut backlog, now) = (Backlog::new(1 << 20), Instant::now());
         backlog.push(start("old"));
         backlog.renamed(&key("old"), &key("new"));
-        backlog.push(end("new", 1));
+        backlog.push(rename("old", "new"));
+        backlog.push(end("new", b"1"));
         let (number, first) = due(&mut backlog, now).unwrap();
         assert_eq!(first, "Session_Start old");
         assert_eq!(due(&mut backlog, now), None, "the end waits behind the start");
+        backlog.done(number);
+        assert_eq!(due(&mut backlog, now), Some((number, "Session_Rename new".to_owned())));
         backlog.done(number);
         assert_eq!(due(&mut backlog, now), Some((number, "Session_End new".to_owned())));
     }
@@ -269,11 +236,25 @@ mod tests {
     #[test]
     fn what_was_on_its_way_is_taken_out_with_the_rest() {
         let mut backlog = Backlog::new(1 << 20);
-        [start("a"), start("b"), end("a", 1)].into_iter().for_each(|event| backlog.push(event));
+        [start("a"), start("b"), end("a", b"1")].into_iter().for_each(|event| backlog.push(event));
         let _on_its_way = due(&mut backlog, Instant::now());
         let names: Vec<_> =
-            backlog.drain().iter().map(|event| format!("{} {}", event.name(), event.key.id())).collect();
+            backlog.drain().iter().map(|(_, event)| format!("{} {}", event.name(), event.key.id())).collect();
         assert_eq!(names, ["Session_Start a", "Session_End a", "Session_Start b"]);
         assert_eq!((backlog.len(), backlog.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_taken_out_and_put_back_stays_in_its_line_whatever_the_session_was_called() {
+        let (mut backlog, now) = (Backlog::new(1 << 20), Instant::now());
+        backlog.push(start("old"));
+        backlog.renamed(&key("old"), &key("new"));
+        backlog.push(end("new", b"1"));
+        let mut again = Backlog::new(1 << 20);
+        backlog.drain().into_iter().for_each(|(line, event)| again.push_into(line, event));
+        let (number, first) = due(&mut again, now).unwrap();
+        assert_eq!((first.as_str(), due(&mut again, now)), ("Session_Start old", None));
+        again.done(number);
+        assert_eq!(due(&mut again, now), Some((number, "Session_End new".to_owned())));
     }
 }

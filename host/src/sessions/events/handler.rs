@@ -1,6 +1,6 @@
-//! A plugin that hears of the sessions of one store: what waits for it, and how it is delivered.
+//! Somebody who hears of the sessions of one store, event by event: what waits for it, and how it is delivered.
 //!
-//! Whoever has something to tell puts it into the backlog and goes on; one task per handler delivers. A handler that
+//! Whoever has something to tell puts it into the backlog and goes on; the handler's own threads deliver. A handler that
 //! hangs holds up nobody but the events behind it in its own backlog.
 
 use std::{
@@ -13,44 +13,87 @@ use std::{
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tokio::{sync::Notify, time::sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{sleep, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::{
     EventSink,
-    backlog::{Backlog, Event, Next},
-    fingerprint, saved,
+    backlog::{Backlog, Next},
+    event::{Event, What},
+    fingerprint,
+    health::{Failure, Gate, Health},
+    receiver::{Receiver, Undelivered},
+    retry::Retry,
+    saved,
 };
 use crate::{
     capabilities::kv::Kv,
-    config::StoreConfig,
-    contract::{EndReason, Item, SessionKey, StoreError},
-    plugins::{CallError, EventHandler, PluginError, PluginFailure},
+    clock::Clock,
+    config::{StoreConfig, WebhookConfig},
+    contract::{EndReason, Item, StoreError},
 };
 
-/// The longest pause between two attempts, unless the operator asks for a longer one.
+/// The longest pause between two attempts at a plugin, and between two at a webhook that is down, unless the operator
+/// asks for a longer one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// See the module.
 pub(in crate::sessions) struct Handler {
     store: String,
-    plugin: EventHandler,
-    attempts: usize,
-    retry: Duration,
-    backlog: Mutex<Backlog>,
-    /// Something was put into the backlog.
+    receiver: Receiver,
+    limits: HandlerLimits,
+    clock: Clock,
+    state: Mutex<State>,
+    /// Something was put into the backlog, or can be delivered now.
     news: Notify,
     delivered: AtomicU64,
     retried: AtomicU64,
     dead: AtomicU64,
 }
 
+struct State {
+    backlog: Backlog,
+    /// Of a webhook. A plugin's is kept by the plugin runtime, for all that call it.
+    health: Option<Health>,
+}
+
+/// How patient a handler is.
+pub(in crate::sessions) struct HandlerLimits {
+    /// The most that may wait, bytes.
+    queue: usize,
+    /// The key that says so, for messages.
+    queue_key: String,
+    /// When one event is tried again.
+    retry: Retry,
+}
+
+impl HandlerLimits {
+    /// Of the plugins of a store.
+    pub(in crate::sessions) fn of_plugins(store: &str, config: &StoreConfig) -> Self {
+        let (attempts, first) = (config.event_attempts, config.event_retry);
+        let retry = Retry { attempts, first, longest: LONGEST_PAUSE, jitter: false };
+        Self { queue: config.event_queue, queue_key: format!("stores.{store}.event_queue"), retry }
+    }
+
+    /// Of a webhook.
+    pub(in crate::sessions) fn of_webhook(name: &str, config: &WebhookConfig) -> Self {
+        let (attempts, first) = (config.attempts, config.retry);
+        let retry = Retry { attempts, first, longest: config.longest_retry, jitter: true };
+        Self { queue: config.queue, queue_key: format!("webhooks.{name}.queue"), retry }
+    }
+}
+
 /// What is known of an event handler of a store.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct HandlerStatus {
-    /// The plugin.
-    pub plugin: String,
+    /// Its name.
+    pub handler: String,
+    /// What it is: `plugin` or `webhook`.
+    pub kind: String,
     /// Events that wait for it now.
     pub queued: usize,
     /// What they take, bytes.
@@ -61,30 +104,40 @@ pub struct HandlerStatus {
     pub retried: u64,
     /// Events given up since the start; the log has a line for each.
     pub dead: u64,
+    /// Since when a webhook has been taking no events, if it is not.
+    #[schema(format = DateTime)]
+    pub failing_since: Option<String>,
+    /// What came of the last attempt then.
+    pub last_failure: Option<String>,
 }
 
 impl Handler {
     /// With what waited for it when the host stopped.
-    pub(in crate::sessions) fn open(store: &str, config: &StoreConfig, plugin: EventHandler, kv: &Kv) -> Self {
-        let mut backlog = Backlog::new(config.event_queue);
-        for event in saved::take_back(kv, store, plugin.plugin()) {
+    pub(in crate::sessions) fn open(
+        store: &str,
+        receiver: Receiver,
+        limits: HandlerLimits,
+        clock: &Clock,
+        kv: &Kv,
+    ) -> Self {
+        let mut backlog = Backlog::new(limits.queue);
+        let handler = receiver.name();
+        for event in saved::take_back(kv, store, handler) {
             match event {
-                Ok(event) => backlog.push(event),
-                Err(error) => {
-                    tracing::error!(store, handler = plugin.plugin(), %error, "an event of the last run is lost")
-                }
+                Ok((line, event)) => backlog.push_into(line, Arc::new(event)),
+                Err(error) => tracing::error!(store, handler, %error, "an event of the last run is lost"),
             }
         }
         if backlog.len() > 0 {
-            let (handler, events) = (plugin.plugin(), backlog.len());
-            tracing::info!(store, handler, events, "events of the last run are yet to be delivered");
+            tracing::info!(store, handler, events = backlog.len(), "events of the last run are yet to be delivered");
         }
+        let health = matches!(receiver, Receiver::Webhook(_)).then(Health::default);
         Self {
             store: store.to_owned(),
-            plugin,
-            attempts: config.event_attempts,
-            retry: config.event_retry,
-            backlog: Mutex::new(backlog),
+            receiver,
+            limits,
+            clock: clock.clone(),
+            state: Mutex::new(State { backlog, health }),
             news: Notify::new(),
             delivered: AtomicU64::new(0),
             retried: AtomicU64::new(0),
@@ -94,33 +147,39 @@ impl Handler {
 
     /// Whether what was saved under this name is for this handler.
     pub(in crate::sessions) fn is(&self, whose: &str) -> bool {
-        whose.split_once('/') == Some((&self.store, self.plugin.plugin()))
+        whose.split_once('/') == Some((&self.store, self.receiver.name()))
+    }
+
+    /// How many deliveries may be under way at once.
+    pub(in crate::sessions) fn concurrency(&self) -> usize {
+        self.receiver.concurrency()
     }
 
     pub(in crate::sessions) fn status(&self) -> HandlerStatus {
-        let (queued, queued_bytes) = {
-            let backlog = self.backlog.lock();
-            (backlog.len(), backlog.bytes())
-        };
+        let state = self.state.lock();
+        let trouble = state.health.as_ref().and_then(Health::trouble);
         HandlerStatus {
-            plugin: self.plugin.plugin().to_owned(),
-            queued,
-            queued_bytes,
+            handler: self.receiver.name().to_owned(),
+            kind: self.receiver.kind().to_owned(),
+            queued: state.backlog.len(),
+            queued_bytes: state.backlog.bytes(),
             delivered: self.delivered.load(Ordering::Relaxed),
             retried: self.retried.load(Ordering::Relaxed),
             dead: self.dead.load(Ordering::Relaxed),
+            failing_since: trouble.map(|(since, _)| since.rfc3339()),
+            last_failure: trouble.map(|(_, last)| last.to_owned()),
         }
     }
 
-    /// Delivers until told to stop. What is on its way then is delivered again after the next start.
+    /// Delivers until told to stop, one event after the other. What is on its way then is delivered again after the next
+    /// start.
     pub(in crate::sessions) async fn deliver(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            let next = self.backlog.lock().next(Instant::now());
-            match next {
+            match self.next() {
                 Next::Deliver(line, event) => tokio::select! {
                     biased;
-                    () = stop.cancelled() => return,
-                    outcome = self.call(&event) => self.settle(line, &event, outcome),
+                    outcome = self.receiver.tell(&event) => self.settle(line, &event, outcome),
+                    () = self.stopped(stop) => return,
                 },
                 Next::Later(at) => tokio::select! {
                     () = stop.cancelled() => return,
@@ -135,48 +194,107 @@ impl Handler {
         }
     }
 
+    /// Ends when a delivery that is under way has to.
+    async fn stopped(&self, stop: &CancellationToken) {
+        stop.cancelled().await;
+        sleep(self.receiver.grace()).await;
+    }
+
     /// Saves what waits, when nobody adds to it any more.
     pub(in crate::sessions) fn save(&self, kv: &Kv) {
-        let events = self.backlog.lock().drain();
+        let events = self.state.lock().backlog.drain();
         if events.is_empty() {
             return;
         }
-        let (store, handler, count) = (&self.store, self.plugin.plugin(), events.len());
+        let (store, handler, count) = (&self.store, self.receiver.name(), events.len());
         match saved::save(kv, store, handler, &events) {
             Ok(()) => tracing::info!(store, handler, events = count, "events are kept for the next start"),
             Err(error) => tracing::error!(store, handler, events = count, %error, "events are lost in the stop"),
         }
     }
 
-    async fn call(&self, event: &Event) -> Result<(), CallError> {
-        match &event.end {
-            None => self.plugin.on_start(&event.key).await,
-            Some((item, reason)) => self.plugin.on_end(&event.key, item.clone(), *reason).await,
+    fn next(&self) -> Next {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        let gate = state.health.as_ref().map_or(Gate::Open, |health| health.gate(now));
+        match gate {
+            Gate::Open => {}
+            Gate::Closed(until) if state.backlog.len() > 0 => return Next::Later(until),
+            Gate::Closed(_) | Gate::Trying => return Next::Nothing,
         }
+        let next = state.backlog.next(now);
+        if let Next::Deliver(..) = next {
+            if let Some(health) = &mut state.health {
+                health.sent();
+            }
+            // There may be more, for another thread.
+            drop(state);
+            self.news.notify_one();
+        }
+        next
     }
 
-    fn settle(&self, line: u64, event: &Event, outcome: Result<(), CallError>) {
-        let mut backlog = self.backlog.lock();
-        let Err(error) = outcome else {
-            backlog.done(line);
-            self.delivered.fetch_add(1, Ordering::Relaxed);
-            return;
-        };
-        if let Some(pause) = not_called(&error, self.retry) {
-            backlog.again(line, Instant::now() + pause);
-            return;
+    fn settle(&self, line: u64, event: &Event, outcome: Result<(), Undelivered>) {
+        let mut state = self.state.lock();
+        if let Some(health) = &mut state.health {
+            self.note(health, line, &outcome);
         }
-        let attempts = backlog.failed(line);
-        if attempts < self.attempts {
-            self.retried.fetch_add(1, Ordering::Relaxed);
-            backlog.again(line, Instant::now() + pause(self.retry, attempts));
-            drop(backlog);
-            let why = without_id(&error.to_string(), &event.key);
-            tracing::debug!(store = self.store, handler = self.plugin.plugin(), attempts, why, "to be tried again");
-        } else {
-            backlog.done(line);
-            drop(backlog);
-            self.give_up(event, attempts, &error.to_string());
+        match outcome {
+            Ok(()) => {
+                state.backlog.done(line);
+                self.delivered.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(Undelivered::TurnedAway { pause, .. }) => {
+                let pause = pause.unwrap_or_default().max(self.limits.retry.first);
+                state.backlog.again(line, Instant::now() + pause);
+            }
+            Err(Undelivered::Failed { why, retry_after }) => {
+                let attempts = state.backlog.failed(line);
+                if attempts < self.limits.retry.attempts {
+                    self.retried.fetch_add(1, Ordering::Relaxed);
+                    let pause = self.limits.retry.pause(attempts).max(retry_after.unwrap_or_default());
+                    state.backlog.again(line, Instant::now() + pause);
+                    let handler = self.receiver.name();
+                    tracing::debug!(store = self.store, handler, attempts, why, "to be tried again");
+                } else {
+                    state.backlog.done(line);
+                    self.give_up(event, attempts, &why);
+                }
+            }
+            Err(Undelivered::Refused { why }) => {
+                let attempts = state.backlog.failed(line);
+                state.backlog.done(line);
+                self.give_up(event, attempts, &why);
+            }
+        }
+        drop(state);
+        self.news.notify_one();
+    }
+
+    /// Keeps account of how a webhook is, and says so when that changes.
+    fn note(&self, health: &mut Health, line: u64, outcome: &Result<(), Undelivered>) {
+        let (store, handler, now) = (&self.store, self.receiver.name(), Instant::now());
+        let (why, answered, pause) = match outcome {
+            Ok(()) | Err(Undelivered::Refused { .. }) => {
+                if health.succeeded() {
+                    tracing::info!(store, handler, "the webhook takes events again");
+                }
+                return;
+            }
+            Err(Undelivered::TurnedAway { why, pause }) => (why, false, *pause),
+            Err(Undelivered::Failed { why, retry_after }) => (why, true, *retry_after),
+        };
+        let retry = Retry { longest: LONGEST_PAUSE, ..self.limits.retry };
+        if health.failed(&Failure { line, answered, why }, self.clock.now(), now, &retry) {
+            tracing::warn!(
+                store,
+                handler,
+                why,
+                "the webhook takes no events; they wait, and it is tried with one of them now and then"
+            );
+        }
+        if let Some(pause) = pause {
+            health.leave_alone(now + pause);
         }
     }
 
@@ -185,82 +303,54 @@ impl Handler {
         self.dead.fetch_add(1, Ordering::Relaxed);
         tracing::error!(
             store = self.store,
-            handler = self.plugin.plugin(),
+            handler = self.receiver.name(),
             event = event.name(),
             application = event.key.application(),
             session = %fingerprint(&event.key),
-            reason = event.end.as_ref().map(|(_, reason)| reason.to_string()),
-            bytes = event.end.as_ref().map(|(item, _)| item.data.payload.len()),
+            reason = event.end().map(|end| end.reason.to_string()),
+            bytes = event.end().map(|end| end.size),
             attempts,
-            why = without_id(why, &event.key),
+            why,
             "dead letter: the event is not delivered"
         );
     }
 
-    fn take_on(&self, event: Event, however_full: bool) {
-        let mut backlog = self.backlog.lock();
-        if however_full || backlog.has_room_for(&event) {
-            backlog.push(event);
-            drop(backlog);
+    fn take_on(&self, event: Arc<Event>, however_full: bool) {
+        let mut state = self.state.lock();
+        if however_full || state.backlog.has_room_for(&event) {
+            state.backlog.push(event);
+            drop(state);
             self.news.notify_one();
         } else {
-            drop(backlog);
+            drop(state);
             self.give_up(&event, 0, &self.full());
         }
     }
 
     fn full(&self) -> String {
-        format!(
-            "as much waits for the event handler `{}` as may (`stores.{}.event_queue`); see why it is slow, or raise \
-             the limit",
-            self.plugin.plugin(),
-            self.store
-        )
+        let (kind, name, key) = (self.receiver.kind(), self.receiver.name(), &self.limits.queue_key);
+        format!("as much waits for the {kind} `{name}` as may (`{key}`); see why it takes no more, or raise the limit")
     }
 }
 
 impl EventSink for Handler {
-    fn session_started(&self, _store: &str, key: &SessionKey) {
-        self.take_on(Event { key: key.clone(), end: None }, false);
-    }
-
     fn has_room(&self, item: &Item) -> Result<(), StoreError> {
-        let has_room = self.backlog.lock().has_room_for_end_of(item);
+        let has_room = self.state.lock().backlog.has_room_for_end_of(item, self.receiver.wants_payload());
         if has_room { Ok(()) } else { Err(StoreError::LimitExceeded(self.full())) }
     }
 
-    fn session_ended(&self, _store: &str, key: &SessionKey, item: &Item, reason: EndReason) {
-        let event = Event { key: key.clone(), end: Some((item.clone(), reason)) };
+    fn happened(&self, event: &Arc<Event>) {
+        if let What::Renamed { old } = &event.what {
+            self.state.lock().backlog.renamed(old, &event.key);
+            if !self.receiver.hears_of_renames() {
+                return;
+            }
+        }
+        let expired = event.end().is_some_and(|end| end.reason == EndReason::Expired);
+        let event = if self.receiver.wants_payload() { event.clone() } else { event.without_payload() };
         // Of an expired session it was asked whether there is room; the provider may forget it now.
-        self.take_on(event, reason == EndReason::Expired);
+        self.take_on(event, expired);
     }
-
-    fn session_renamed(&self, old: &SessionKey, new: &SessionKey) {
-        self.backlog.lock().renamed(old, new);
-    }
-}
-
-/// How long to wait where the plugin was not called at all, because it is busy, backed off or quarantined: that is no
-/// attempt at the event.
-fn not_called(error: &CallError, retry: Duration) -> Option<Duration> {
-    let CallError::Plugin(PluginError { failure, .. }) = error else { return None };
-    match failure {
-        PluginFailure::Unavailable { retry_after, .. } => Some((*retry_after).max(retry)),
-        failure if !failure.was_called() => Some(retry),
-        _ => None,
-    }
-}
-
-/// The pause after so many attempts.
-fn pause(first: Duration, attempts: usize) -> Duration {
-    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
-    let factor = 2_u32.checked_pow(doublings).unwrap_or(u32::MAX);
-    first.saturating_mul(factor).min(first.max(LONGEST_PAUSE))
-}
-
-/// What a plugin says, which may name the session, without its ID.
-fn without_id(text: &str, key: &SessionKey) -> String {
-    text.replace(key.id(), &fingerprint(key))
 }
 
 /// Says which handlers that are not configured any more have events that wait.
@@ -270,31 +360,7 @@ pub(in crate::sessions) fn report_orphans(kv: &Kv, handlers: &[Arc<Handler>]) {
             handler = whose,
             events,
             "events wait for a handler that its store does not have any more; they are kept until it is named in \
-             `events` again"
-        );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_a_minute() {
-        let second = Duration::from_secs(1);
-        let seconds: Vec<_> = (1..=8).map(|attempts| pause(second, attempts).as_secs()).collect();
-        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(pause(second, 1000), LONGEST_PAUSE);
-        assert_eq!(pause(Duration::from_secs(300), 5), Duration::from_secs(300), "the operator wants it slower");
-    }
-
-    #[test]
-    fn what_a_plugin_says_is_shown_without_the_id() {
-        let key = SessionKey::new("shop", "secret").unwrap();
-        let shown = without_id("no row for secret in shop", &key);
-        assert!(
-            shown.starts_with("no row for ") && shown.ends_with(" in shop") && !shown.contains("secret"),
-            "{shown}"
+             `events` or `webhooks` again"
         );
     }
 }

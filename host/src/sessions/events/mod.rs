@@ -1,54 +1,73 @@
-//! The beginnings and ends of sessions, and who hears of them: the log, and the plugins that a store names.
+//! What happens to sessions, and who hears of it: the log, the handlers that a store names, and the event stream.
 //!
-//! `handler` is a plugin with what waits for it (`backlog`), which `saved` carries over a planned stop.
+//! A `handler` is told of each event until it has taken it: a plugin or a `webhook`, the two kinds of `receiver`. What
+//! waits for it is its `backlog`, which `saved` carries over a planned stop; `retry` and `health` say when it is tried
+//! again. The `stream` keeps the last events for whoever comes to read them over HTTP. Webhook and stream show an event
+//! as `json`.
 
 mod backlog;
+mod event;
 mod handler;
+mod health;
+mod json;
+mod receiver;
+mod retry;
 mod saved;
+mod stream;
+mod webhook;
+
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-pub use self::handler::HandlerStatus;
-pub(super) use self::handler::{Handler, report_orphans};
-use crate::contract::{EndReason, Item, SessionKey, StoreError};
+pub(super) use self::{
+    event::EventIds,
+    handler::{Handler, HandlerLimits, report_orphans},
+    receiver::Receiver,
+    webhook::Webhook,
+};
+pub use self::{
+    event::{End, Event, EventId, What},
+    handler::HandlerStatus,
+    json::SessionEvent,
+    stream::{Batch, Cursor, EventStream, Gone, ResumeError, StreamStatus},
+    webhook::WebhookError,
+};
+use crate::contract::{Item, SessionKey, StoreError};
 
 /// Somebody who wants to hear of sessions.
 pub trait EventSink: Send + Sync {
-    /// A session was stored for the first time. \[Session_Start\]
-    fn session_started(&self, store: &str, key: &SessionKey);
-
     /// Whether the end of a session that holds this can be taken on now. It is asked of an expired session before
     /// anybody is told of its end; on an error it is offered again later.
     fn has_room(&self, _item: &Item) -> Result<(), StoreError> {
         Ok(())
     }
 
-    /// A session ended; what it held last. \[Session_End\]
-    fn session_ended(&self, store: &str, key: &SessionKey, item: &Item, reason: EndReason);
-
-    /// A session has another ID from now on.
-    fn session_renamed(&self, _old: &SessionKey, _new: &SessionKey) {}
+    /// Something happened to a session.
+    fn happened(&self, event: &Arc<Event>);
 }
 
-/// Writes each event into the log.
+/// Writes into the log when a session begins and ends.
 #[derive(Debug, Default)]
 pub struct LogSink;
 
 impl EventSink for LogSink {
-    fn session_started(&self, store: &str, key: &SessionKey) {
-        tracing::info!(store, application = key.application(), session = %fingerprint(key), "Session_Start");
-    }
-
-    fn session_ended(&self, store: &str, key: &SessionKey, item: &Item, reason: EndReason) {
-        tracing::info!(
-            store,
-            application = key.application(),
-            session = %fingerprint(key),
-            %reason,
-            version = item.version,
-            bytes = item.data.payload.len(),
-            "Session_End"
-        );
+    fn happened(&self, event: &Arc<Event>) {
+        let Event { store, key, what, .. } = &**event;
+        let (store, application, session) = (&**store, key.application(), fingerprint(key));
+        match what {
+            What::Started => tracing::info!(store, application, session = %session, "Session_Start"),
+            What::Renamed { .. } => {}
+            What::Ended(end) => tracing::info!(
+                store,
+                application,
+                session = %session,
+                reason = %end.reason,
+                version = end.item.version,
+                bytes = end.size,
+                "Session_End"
+            ),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::backlog::Event;
+use super::event::{End, Event, EventId, What};
 use crate::{
     capabilities::kv::{Bucket, Kv, PutCondition, PutError, TagChange, Words},
     clock::UnixMillis,
@@ -21,14 +21,25 @@ const PAGE: u32 = 1000;
 /// An event. The bytes of its payload follow the record.
 #[derive(Serialize, Deserialize)]
 struct Record<'a> {
+    event: EventId,
+    at: UnixMillis,
     application: &'a str,
     id: &'a str,
+    /// The ID that the session has by now.
+    line: &'a str,
     #[serde(borrow)]
-    end: Option<End<'a>>,
+    what: RecordedWhat<'a>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct End<'a> {
+enum RecordedWhat<'a> {
+    Started,
+    Renamed { old: &'a str },
+    Ended(#[serde(borrow)] RecordedEnd<'a>),
+}
+
+#[derive(Serialize, Deserialize)]
+struct RecordedEnd<'a> {
     expired: bool,
     version: u64,
     created: UnixMillis,
@@ -37,6 +48,7 @@ struct End<'a> {
     latest_expiry: Option<UnixMillis>,
     subject: Option<&'a str>,
     content_type: Option<&'a str>,
+    size: u64,
 }
 
 /// Why an event that was saved is not one any more.
@@ -48,15 +60,15 @@ pub(super) enum Unreadable {
     Key(#[from] KeyError),
 }
 
-fn name(store: &str, plugin: &str) -> String {
-    format!("{PREFIX}{store}/{plugin}")
+fn name(store: &str, handler: &str) -> String {
+    format!("{PREFIX}{store}/{handler}")
 }
 
-/// Saves what waits for a handler.
-pub(super) fn save(kv: &Kv, store: &str, plugin: &str, events: &[Arc<Event>]) -> Result<(), SaveError> {
-    let bucket = kv.bucket(&name(store, plugin));
-    for (number, event) in events.iter().enumerate() {
-        let payload = Payload::new(write(event)?);
+/// Saves what waits for a handler, each event with the key that its session has by now.
+pub(super) fn save(kv: &Kv, store: &str, handler: &str, events: &[(SessionKey, Arc<Event>)]) -> Result<(), SaveError> {
+    let bucket = kv.bucket(&name(store, handler));
+    for (number, (line, event)) in events.iter().enumerate() {
+        let payload = Payload::new(write(line, event)?);
         let key = format!("{number:016x}");
         bucket.put(&key, Some(payload), Words::default(), None, TagChange::Keep, PutCondition::Always)?;
     }
@@ -73,13 +85,13 @@ pub(super) enum SaveError {
 }
 
 /// Takes back what waited for a handler when the host stopped, in its order.
-pub(super) fn take_back(kv: &Kv, store: &str, plugin: &str) -> Vec<Result<Event, Unreadable>> {
-    let name = name(store, plugin);
+pub(super) fn take_back(kv: &Kv, store: &str, handler: &str) -> Vec<Result<(SessionKey, Event), Unreadable>> {
+    let name = name(store, handler);
     let saved = kv.buckets().into_iter().find(|(bucket, _)| **bucket == *name);
-    saved.map(|(_, bucket)| take_all(&bucket)).unwrap_or_default()
+    saved.map(|(_, bucket)| take_all(&bucket, store)).unwrap_or_default()
 }
 
-fn take_all(bucket: &Bucket) -> Vec<Result<Event, Unreadable>> {
+fn take_all(bucket: &Bucket, store: &str) -> Vec<Result<(SessionKey, Event), Unreadable>> {
     let mut keys = Vec::new();
     let mut cursor = None;
     loop {
@@ -91,11 +103,12 @@ fn take_all(bucket: &Bucket) -> Vec<Result<Event, Unreadable>> {
         }
     }
     keys.sort();
+    let store: Arc<str> = store.into();
     let mut events = Vec::new();
     for key in keys {
         let Some(entry) = bucket.get(&key) else { continue };
         if bucket.delete(&key, entry.info.version) {
-            events.push(read(entry.payload.bytes()));
+            events.push(read(entry.payload.bytes(), &store));
         }
     }
     events
@@ -111,72 +124,74 @@ pub(super) fn orphans(kv: &Kv, is_known: impl Fn(&str) -> bool) -> Vec<(String, 
     waiting.collect()
 }
 
-fn write(event: &Event) -> Result<Bytes, postcard::Error> {
-    let end = event.end.as_ref().map(|(item, reason)| End {
-        expired: *reason == EndReason::Expired,
-        version: item.version,
-        created: item.created,
-        expires: item.expires,
-        idle_timeout: item.data.idle_timeout,
-        latest_expiry: item.data.latest_expiry,
-        subject: item.data.subject.as_deref(),
-        content_type: item.data.payload.content_type(),
-    });
-    let record = Record { application: event.key.application(), id: event.key.id(), end };
+fn write(line: &SessionKey, event: &Event) -> Result<Bytes, postcard::Error> {
+    let what = match &event.what {
+        What::Started => RecordedWhat::Started,
+        What::Renamed { old } => RecordedWhat::Renamed { old: old.id() },
+        What::Ended(end) => RecordedWhat::Ended(RecordedEnd {
+            expired: end.reason == EndReason::Expired,
+            version: end.item.version,
+            created: end.item.created,
+            expires: end.item.expires,
+            idle_timeout: end.item.data.idle_timeout,
+            latest_expiry: end.item.data.latest_expiry,
+            subject: end.item.data.subject.as_deref(),
+            content_type: end.item.data.payload.content_type(),
+            size: u64::try_from(end.size).unwrap_or(u64::MAX),
+        }),
+    };
+    let (application, id) = (event.key.application(), event.key.id());
+    let record = Record { event: event.id, at: event.at, application, id, line: line.id(), what };
     let mut bytes = postcard::to_extend(&record, Vec::new())?;
-    if let Some((item, _)) = &event.end {
-        bytes.extend_from_slice(item.data.payload.bytes());
+    if let Some(end) = event.end() {
+        bytes.extend_from_slice(end.item.data.payload.bytes());
     }
     Ok(bytes.into())
 }
 
-fn read(bytes: &Bytes) -> Result<Event, Unreadable> {
+fn read(bytes: &Bytes, store: &Arc<str>) -> Result<(SessionKey, Event), Unreadable> {
     let (record, payload) = postcard::take_from_bytes::<Record<'_>>(bytes)?;
-    let payload = bytes.slice_ref(payload);
-    let end = record.end.map(|end| {
-        let data = SessionData {
-            payload: Payload::with_content_type(payload, end.content_type.map(Arc::from)),
-            idle_timeout: end.idle_timeout,
-            latest_expiry: end.latest_expiry,
-            subject: end.subject.map(str::to_owned),
-        };
-        let End { version, created, expires, expired, .. } = end;
-        let reason = if expired { EndReason::Expired } else { EndReason::Removed };
-        (Item { data, version, created, expires, uninitialized: false }, reason)
-    });
-    Ok(Event { key: SessionKey::new(record.application, record.id)?, end })
+    let key = SessionKey::new(record.application, record.id)?;
+    let what = match record.what {
+        RecordedWhat::Started => What::Started,
+        RecordedWhat::Renamed { old } => What::Renamed { old: key.with_id(old)? },
+        RecordedWhat::Ended(end) => What::Ended(Box::new(read_end(&end, bytes.slice_ref(payload)))),
+    };
+    let line = key.with_id(record.line)?;
+    Ok((line, Event { id: record.event, store: store.clone(), at: record.at, key, what }))
+}
+
+fn read_end(end: &RecordedEnd<'_>, payload: Bytes) -> End {
+    let data = SessionData {
+        payload: Payload::with_content_type(payload, end.content_type.map(Arc::from)),
+        idle_timeout: end.idle_timeout,
+        latest_expiry: end.latest_expiry,
+        subject: end.subject.map(str::to_owned),
+    };
+    let item = Item { data, version: end.version, created: end.created, expires: end.expires, uninitialized: false };
+    let reason = if end.expired { EndReason::Expired } else { EndReason::Removed };
+    End { item, reason, size: usize::try_from(end.size).unwrap_or(usize::MAX) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::event::tests::{end, key, rename, start},
+        *,
+    };
     use crate::clock::Clock;
 
     #[test]
     fn events_come_back_as_they_were_and_in_their_order() {
         let kv = Kv::new(Clock::system());
-        let key = SessionKey::new("shop", "a").unwrap();
-        let item = Item {
-            data: SessionData {
-                payload: Payload::with_content_type(Bytes::from_static(b"two coats"), Some("text/plain".into())),
-                idle_timeout: 1200,
-                latest_expiry: Some(UnixMillis(77)),
-                subject: Some("ada".to_owned()),
-            },
-            version: 3,
-            created: UnixMillis(5),
-            expires: Some(UnixMillis(66)),
-            uninitialized: false,
-        };
-        let events: Vec<_> = [None, Some((item, EndReason::Expired))]
-            .into_iter()
-            .map(|end| Arc::new(Event { key: key.clone(), end }))
-            .collect();
+        let events = [start("a"), rename("a", "b"), end("b", b"two coats"), end("c", b"a hat").without_payload()];
+        let events = events.map(|event| (key("b"), event));
         save(&kv, "default", "log", &events).unwrap();
         assert_eq!(orphans(&kv, |whose| whose == "default/log"), []);
-        assert_eq!(orphans(&kv, |_| false), [("default/log".to_owned(), 2)]);
+        assert_eq!(orphans(&kv, |_| false), [("default/log".to_owned(), 4)]);
         assert!(take_back(&kv, "default", "other").is_empty());
-        let back: Vec<_> = take_back(&kv, "default", "log").into_iter().map(|event| Arc::new(event.unwrap())).collect();
+        let back = take_back(&kv, "default", "log").into_iter().map(Result::unwrap);
+        let back: Vec<_> = back.map(|(line, event)| (line, Arc::new(event))).collect();
         assert_eq!(back, events);
         assert!(take_back(&kv, "default", "log").is_empty(), "they are taken back once");
     }

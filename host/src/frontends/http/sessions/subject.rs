@@ -18,9 +18,11 @@ use super::super::{
     refusals::NoIndex,
     shared::Shared,
     target::{self, Application},
-    timestamp::rfc3339,
 };
-use crate::contract::{SessionPage, SessionSummary};
+use crate::{
+    clock::UnixMillis,
+    contract::{SessionPage, SessionSummary},
+};
 
 /// A page of the sessions of a subject.
 #[derive(Debug, Serialize, ToSchema)]
@@ -124,8 +126,8 @@ impl From<SessionSummary> for Summary {
     fn from(session: SessionSummary) -> Self {
         Self {
             id: session.key.id().to_owned(),
-            created: rfc3339(session.created),
-            expires: session.expires.map(rfc3339),
+            created: session.created.rfc3339(),
+            expires: session.expires.map(UnixMillis::rfc3339),
             version: session.version,
             locked: session.locked,
             size: session.size,
