@@ -46,7 +46,11 @@ pub trait Instance {
 impl<I: Instance<Plugin: Provider>> provider::Guest for I {
     fn initialize(name: String, settings: Vec<(String, String)>) -> Result<provider::ProviderInfo, Error> {
         let provider = I::Plugin::initialize(&name, &Settings::new(settings))?;
-        let info = provider::ProviderInfo { name: I::Plugin::NAME.to_owned(), instancing: provider.instancing() };
+        let info = provider::ProviderInfo {
+            name: I::Plugin::NAME.to_owned(),
+            instancing: provider.instancing(),
+            reports_expiry: provider.reports_expiry(),
+        };
         I::start(provider);
         Ok(info)
     }

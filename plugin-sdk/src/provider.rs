@@ -33,6 +33,12 @@ pub trait Provider: Sized + 'static {
         Instancing::Any
     }
 
+    /// Whether [`sweep`](Provider::sweep) reports what expired. False only where the back end deletes sessions by itself,
+    /// with these settings: nobody hears of their end then.
+    fn reports_expiry(&self) -> bool {
+        true
+    }
+
     /// Fresh, empty data with this idle timeout in seconds. Touches no storage. \[CreateNewStoreData\]
     fn create_new_data(&self, idle_timeout: u32) -> Result<SessionData, Error> {
         Ok(SessionData { payload: Payload::empty(), idle_timeout, latest_expiry: None, subject: None })

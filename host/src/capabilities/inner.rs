@@ -31,6 +31,9 @@ pub trait InnerProvider: Send + Sync {
     /// What it calls itself.
     fn name(&self) -> String;
 
+    /// Whether it reports what expired.
+    fn reports_expiry(&self) -> bool;
+
     /// Whether a call may wait for something outside the host.
     fn waits(&self) -> bool;
 
@@ -116,6 +119,8 @@ enum Instancing {
 struct Info {
     name: String,
     instancing: Instancing,
+    #[component(name = "reports-expiry")]
+    reports_expiry: bool,
 }
 
 /// Links a function of the wrapped provider: inline, or on a fiber where it `$waits`.
@@ -185,7 +190,9 @@ pub(super) fn link_inner<T: GuestView + 'static>(linker: &mut Linker<T>, waits: 
     let to = &mut provider;
     to.func_wrap("initialize", |mut store: StoreContextMut<'_, T>, (_, _): (String, Vec<(String, String)>)| {
         // The host has initialized each of its instances, with settings of its own.
-        let info = Info { name: store.data_mut().guest().inner()?.name(), instancing: Instancing::Any };
+        let inner = store.data_mut().guest().inner()?;
+        let reports_expiry = inner.reports_expiry();
+        let info = Info { name: inner.name(), instancing: Instancing::Any, reports_expiry };
         Ok((Ok::<_, types::Error>(info),))
     })?;
     carry!(to, waits, "create-new-data", (idle_timeout: u32) -> types::SessionData,

@@ -22,6 +22,8 @@ pub(super) enum Needs {
     RenameAndIndex,
     /// Sessions that are seen by more instances than the one that keeps them.
     SharedSessions,
+    /// A back end that does not delete expired sessions by itself.
+    ExpiryReports,
     /// Time that the kit can move, because nothing of the store is outside the host.
     MovableClock,
     /// A generator that recognises its own IDs.
@@ -40,6 +42,7 @@ impl Needs {
             Self::Scan => "it does not export `session-scan`",
             Self::RenameAndIndex => "it does not export both `session-rename` and `session-index`",
             Self::SharedSessions => "its sessions live in the memory of one instance (instancing `single`)",
+            Self::ExpiryReports => "its back end deletes expired sessions by itself (`reports-expiry` is false)",
             Self::MovableClock => "its store is outside the host, where the kit cannot move time",
             Self::Verifiable => "it does not say that it is verifiable",
             Self::AspNetForm => "its IDs are not of ASP.NET's form",

@@ -78,6 +78,7 @@ impl Trial {
             Needs::Scan => self.provider.can_scan(),
             Needs::RenameAndIndex => self.provider.can_rename() && self.provider.can_list(),
             Needs::SharedSessions => !self.provider.keeps_sessions_in_memory(),
+            Needs::ExpiryReports => self.provider.reports_expiry(),
             Needs::MovableClock => !self.provider.waits(),
             Needs::Verifiable | Needs::AspNetForm => false,
         }

@@ -30,6 +30,10 @@ impl InnerProvider for Provider {
         Self::name(self)
     }
 
+    fn reports_expiry(&self) -> bool {
+        Self::reports_expiry(self)
+    }
+
     fn waits(&self) -> bool {
         Self::waits(self)
     }

@@ -333,6 +333,12 @@ impl Provider {
         behind || self.serving.now().keeps_sessions_in_memory()
     }
 
+    /// Whether what expires is reported, and not deleted by the back end.
+    #[must_use]
+    pub fn reports_expiry(&self) -> bool {
+        self.serving.now().info.reports_expiry && self.inner.as_ref().is_none_or(|inner| inner.reports_expiry())
+    }
+
     /// Whether a call may wait for something outside the host, by its imports.
     #[must_use]
     pub fn waits(&self) -> bool {

@@ -60,6 +60,8 @@ pub(super) enum Instancing {
 pub(super) struct Info {
     pub(super) name: String,
     instancing: Instancing,
+    #[component(name = "reports-expiry")]
+    pub(super) reports_expiry: bool,
 }
 
 type GetParams = (Key,);

@@ -120,6 +120,14 @@ impl SessionService {
             let (provider, ids) = open_plugins(name, store, &plugins).await?;
             let mut handlers = open_handlers(name, store, &plugins, clock, &kv).await?;
             handlers.extend(open_webhooks(name, store, config, clock, &kv)?);
+            if !provider.reports_expiry() && !(handlers.is_empty() && sinks.is_empty()) {
+                tracing::warn!(
+                    store = name,
+                    provider = provider.name(),
+                    "the back end deletes expired sessions by itself, so only sessions that are removed have an event of \
+                     their end"
+                );
+            }
             all_handlers.extend(handlers.clone());
             let plugins = Plugins { provider, ids, handlers };
             let board = store.lock_notices.as_ref().and_then(|connection| connections.notice_board(connection));

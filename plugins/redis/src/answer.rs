@@ -9,6 +9,12 @@ pub(crate) const MISSING: i64 = 0;
 pub(crate) const DONE: i64 = 1;
 pub(crate) const LOCKED: i64 = 2;
 pub(crate) const STALE: i64 = 3;
+/// And where the layout is not ours: another client is in the middle of something.
+pub(crate) const BUSY: i64 = 4;
+/// What was to be stored cannot be; why.
+pub(crate) const REFUSED: i64 = 5;
+/// What is stored cannot be read; why.
+pub(crate) const UNREADABLE: i64 = 6;
 
 /// An answer that is read from its beginning to its end.
 pub(crate) struct Answer {
@@ -43,6 +49,23 @@ impl Answer {
 
     pub(crate) fn next(&mut self) -> Option<Value> {
         self.rest.pop()
+    }
+
+    /// The first number of an answer that nobody has begun to read.
+    pub(crate) fn outcome(&self) -> Option<i64> {
+        match self.rest.last() {
+            Some(Value::Number(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The text behind the first number.
+    pub(crate) fn reason(&mut self) -> Result<String, Error> {
+        self.number()?;
+        match self.next() {
+            Some(Value::Text(reason)) => Ok(reason),
+            _ => Err(unexpected("reason")),
+        }
     }
 
     pub(crate) fn number(&mut self) -> Result<i64, Error> {

@@ -18,6 +18,10 @@ impl Provider for Redis {
         Self::open(store, settings)
     }
 
+    fn reports_expiry(&self) -> bool {
+        self.can_report_expiry()
+    }
+
     fn create_uninitialized(&self, key: SessionKey, data: SessionData) -> Result<(), Error> {
         let content_type = content_type(&data);
         let arguments = [

@@ -1,11 +1,14 @@
-//! The scripts, and the keys that they work on.
+//! The scripts, and how they are run.
 
 use cloakroom_plugin_sdk::{
-    Error, SessionKey,
+    Error, clock,
     redis::{Argument, ReplyForm, Script},
 };
 
-use crate::{Redis, answer::Answer, text::encoded};
+use crate::{
+    Redis,
+    answer::{Answer, BUSY, REFUSED, UNREADABLE},
+};
 
 /// The operations as the server runs them.
 pub(crate) struct Scripts {
@@ -17,62 +20,78 @@ pub(crate) struct Scripts {
     pub(crate) release_exclusive: Script,
     pub(crate) remove: Script,
     pub(crate) reset_timeout: Script,
-    pub(crate) sweep: Script,
-    pub(crate) settle: Script,
 }
 
-/// A script with what all have in common. Those that store something are refused by a server that is full; the others
-/// are run even so, because most of them make room.
+/// The scripts of a layout: what all have in common, and one file each. Those that store something are refused by a server
+/// that is full; the others are run even so, because most of them make room.
+macro_rules! scripts {
+    ($folder:literal, $($common:literal),*) => {
+        Scripts {
+            create: script!("#!lua\n", $folder, "create.lua", $($common),*),
+            get: script!("#!lua flags=allow-oom\n", $folder, "get.lua", $($common),*),
+            peek: script!("#!lua flags=allow-oom\n", $folder, "peek.lua", $($common),*),
+            get_exclusive: script!("#!lua flags=allow-oom\n", $folder, "get-exclusive.lua", $($common),*),
+            set_and_release: script!("#!lua\n", $folder, "set-and-release.lua", $($common),*),
+            release_exclusive: script!("#!lua flags=allow-oom\n", $folder, "release-exclusive.lua", $($common),*),
+            remove: script!("#!lua flags=allow-oom\n", $folder, "remove.lua", $($common),*),
+            reset_timeout: script!("#!lua flags=allow-oom\n", $folder, "reset-timeout.lua", $($common),*),
+        }
+    };
+}
+
 macro_rules! script {
-    (stores $file:literal) => {
-        script!("#!lua\n", $file)
-    };
-    ($file:literal) => {
-        script!("#!lua flags=allow-oom\n", $file)
-    };
-    ($first_line:literal, $file:literal) => {
-        Script::new(concat!($first_line, include_str!("scripts/prelude.lua"), include_str!(concat!("scripts/", $file))))
+    ($first_line:literal, $folder:literal, $file:literal, $($common:literal),*) => {
+        Script::new(concat!(
+            $first_line,
+            $(include_str!(concat!("scripts/", $common)),)*
+            include_str!(concat!("scripts/", $folder, $file))
+        ))
     };
 }
 
 impl Scripts {
+    pub(crate) fn of_buckets() -> Self {
+        scripts!("", "prelude.lua")
+    }
+
+    pub(crate) fn of_microsoft() -> Self {
+        scripts!("foreign/", "foreign/clock.lua", "foreign/bytes.lua", "foreign/microsoft.lua", "foreign/session.lua")
+    }
+
+    pub(crate) fn of_harbour() -> Self {
+        scripts!("foreign/", "foreign/clock.lua", "foreign/bytes.lua", "foreign/harbour.lua", "foreign/session.lua")
+    }
+}
+
+/// The scripts that only the plugin's own layout has.
+pub(crate) struct SweepScripts {
+    pub(crate) sweep: Script,
+    pub(crate) settle: Script,
+}
+
+impl SweepScripts {
     pub(crate) fn new() -> Self {
         Self {
-            create: script!(stores "create.lua"),
-            get: script!("get.lua"),
-            peek: script!("peek.lua"),
-            get_exclusive: script!("get-exclusive.lua"),
-            set_and_release: script!(stores "set-and-release.lua"),
-            release_exclusive: script!("release-exclusive.lua"),
-            remove: script!("remove.lua"),
-            reset_timeout: script!("reset-timeout.lua"),
-            sweep: script!("sweep.lua"),
-            settle: script!("settle.lua"),
+            sweep: script!("#!lua flags=allow-oom\n", "", "sweep.lua", "prelude.lua"),
+            settle: script!("#!lua flags=allow-oom\n", "", "settle.lua", "prelude.lua"),
         }
     }
 }
 
 /// Where a session is.
 pub(crate) struct Place {
-    keys: [String; 3],
-    /// Its name among the deadlines of its bucket.
-    name: String,
+    pub(crate) keys: Vec<String>,
+    /// The first argument of its scripts.
+    pub(crate) first: String,
 }
 
+/// How long another client may be in the middle of something, milliseconds: longer than Harbour's provider takes itself to
+/// be alive.
+const PATIENCE: u64 = 4_000;
+/// The first pause before a script is run again, and the longest, milliseconds.
+const PAUSES: (u32, u32) = (1, 50);
+
 impl Redis {
-    /// Where a session is: always in the same bucket.
-    pub(crate) fn place(&self, key: SessionKey) -> Place {
-        let name = encoded(&key.into_storage_key());
-        let [sessions, due, ended] = self.keys_of(bucket(&name, self.buckets));
-        Place { keys: [sessions + &name, due, ended], name: format!("s{name}") }
-    }
-
-    /// The keys of a bucket: what those of sessions begin with, their deadlines, and those whose end is to be told.
-    pub(crate) fn keys_of(&self, bucket: u32) -> [String; 3] {
-        let tag = format!("{}{bucket}}}", self.prefix);
-        [format!("{tag}:s:"), format!("{tag}:due"), format!("{tag}:ended")]
-    }
-
     /// Runs the script of an operation on a session.
     pub(crate) fn run<'p, const COUNT: usize>(
         &self,
@@ -80,29 +99,30 @@ impl Redis {
         place: Place,
         arguments: [Argument<'p>; COUNT],
     ) -> Result<Answer, Error> {
-        let name = [Argument::Text(place.name)];
-        let arguments: Vec<_> = name.into_iter().chain(arguments).collect();
-        self.run_on(script, &place.keys, &arguments)
+        let first = [Argument::Text(place.first)];
+        let arguments: Vec<_> = first.into_iter().chain(arguments).collect();
+        let (begin, mut pause) = (clock::now(), PAUSES.0);
+        loop {
+            let mut answer = self.run_on(script, &place.keys, &arguments)?;
+            match answer.outcome() {
+                Some(BUSY) if clock::now().saturating_sub(begin) > PATIENCE => {
+                    return Err(Error::Timeout(format!(
+                        "another client has kept the session from others for more than {PATIENCE} ms"
+                    )));
+                }
+                Some(BUSY) => {
+                    self.connection.pause(pause);
+                    pause = (2 * pause).min(PAUSES.1);
+                }
+                Some(REFUSED) => return Err(Error::InvalidArgument(answer.reason()?)),
+                Some(UNREADABLE) => return Err(Error::Other(answer.reason()?)),
+                _ => return Ok(answer),
+            }
+        }
     }
 
     /// Runs a script on these keys.
     pub(crate) fn run_on(&self, script: &Script, keys: &[String], arguments: &[Argument<'_>]) -> Result<Answer, Error> {
         self.connection.run(script, keys, arguments, ReplyForm::Payloads).map(Answer::new)
-    }
-}
-
-/// The bucket of a name: FNV-1a, which is the same everywhere and for ever.
-fn bucket(name: &str, buckets: u32) -> u32 {
-    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    hash % buckets
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_has_the_bucket_that_it_had_in_every_version() {
-        assert_eq!([bucket("", 64), bucket("a", 64), bucket("foobar", 64)], [0x05, 0x2c, 0x28]);
     }
 }

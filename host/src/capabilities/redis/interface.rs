@@ -1,5 +1,7 @@
 //! `redis` as components see it: each call of `wit/capabilities.wit`, carried over to a connection.
 
+use std::time::Duration;
+
 use redis::{Cmd, Value};
 use wasmtime::{Result, component::Resource};
 
@@ -36,6 +38,9 @@ pub(crate) mod bindings {
 }
 
 use bindings::{Argument, Node, ReplyForm};
+
+/// The longest time that a component may wait in one call.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Commands that change the connection, which others share, or keep it busy until something happens.
 const NOT_SHARED: [&str; 34] = [
@@ -209,6 +214,11 @@ impl bindings::HostConnection for GuestContext {
         let given = self.given(arguments)?;
         let reply = connection.run(self.table.get(&script)?, &keys, |command| add(command, &given)).await;
         self.replied(&connection, reply, form)
+    }
+
+    async fn pause(&mut self, _: Resource<RedisConnection>, milliseconds: u32) -> Result<()> {
+        tokio::time::sleep(Duration::from_millis(milliseconds.into()).min(LONGEST_PAUSE)).await;
+        Ok(())
     }
 
     async fn drop(&mut self, connection: Resource<RedisConnection>) -> Result<()> {

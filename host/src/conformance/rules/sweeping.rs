@@ -7,7 +7,7 @@ use crate::{
     conformance::{
         answer::Answer,
         finding::{Checked, Finding, demand, demand_equal},
-        rule::Rule,
+        rule::{Needs, Rule},
         sink::Collector,
         trial::{APPLICATION, Trial, key},
     },
@@ -24,25 +24,29 @@ pub(super) const RULES: &[Rule] = &[
         "A swept session is reported once, with its key and its item, whether it was locked or not.",
         "rule 10",
         |t| Box::pin(reports_what_expired(t)),
-    ),
+    )
+    .needing(Needs::ExpiryReports),
     Rule::provider(
         "sweep.spares-the-living",
         "Sweeping neither reports nor deletes sessions that have not expired, slid ones included.",
         "section 2, sweep",
         |t| Box::pin(spares_the_living(t)),
-    ),
+    )
+    .needing(Needs::ExpiryReports),
     Rule::provider(
         "sweep.keeps-to-its-limit",
         "A sweep reports at most as many sessions as it is allowed, and says that there may be more.",
         "section 2, sweep",
         |t| Box::pin(keeps_to_its_limit(t)),
-    ),
+    )
+    .needing(Needs::ExpiryReports),
     Rule::provider(
         "sweep.refused-report-comes-again",
         "A session whose report was refused stays expired and is offered again after the claim's lease of 30 s.",
         "rule 10",
         |t| Box::pin(refused_report_comes_again(t)),
-    ),
+    )
+    .needing(Needs::ExpiryReports),
     Rule::provider(
         "sweep.nobody-listening",
         "When nobody listens sweeping only deletes: no report then, and none to a later listener.",
@@ -54,25 +58,29 @@ pub(super) const RULES: &[Rule] = &[
         "Sessions that are still uninitialized when they expire are never reported.",
         "rule 10",
         |t| Box::pin(uninitialized_unreported(t)),
-    ),
+    )
+    .needing(Needs::ExpiryReports),
     Rule::provider(
         "sweep.removed-unreported",
         "Sessions that were removed are not reported as expired.",
         "section 2, sweep",
         |t| Box::pin(removed_unreported(t)),
-    ),
+    )
+    .needing(Needs::ExpiryReports),
     Rule::provider(
         "sweep.reused-key",
         "When a key was used anew, the old item's expiry is still reported, once, and the new item lives.",
         "rule 9",
         |t| Box::pin(reused_key(t)),
-    ),
+    )
+    .needing(Needs::ExpiryReports),
     Rule::provider(
         "sweep.concurrent",
         "Concurrent sweeps through several instances report each expired session, and none twice.",
         "rule 10",
         |t| Box::pin(concurrent(t)),
-    ),
+    )
+    .needing(Needs::ExpiryReports),
 ];
 
 async fn reports_what_expired(t: Trial) -> Checked {

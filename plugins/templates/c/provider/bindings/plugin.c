@@ -2102,6 +2102,7 @@ uint8_t * __wasm_export_exports_provider_initialize(uint8_t * arg, size_t arg0, 
         break;
       }
     }
+    *((int8_t*)(ptr + (8+3*sizeof(void*)))) = (*payload).reports_expiry;
   }
   return ptr;
 }

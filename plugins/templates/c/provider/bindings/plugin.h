@@ -492,6 +492,9 @@ typedef struct exports_provider_provider_info_t {
   plugin_string_t   name;
   // How many instances may serve.
   exports_provider_instancing_t   instancing;
+  // Whether `sweep` reports what expired, as it should. False only where the back end deletes sessions by itself,
+  // with these settings: nobody hears of their end then.
+  bool   reports_expiry;
 } exports_provider_provider_info_t;
 
 typedef struct {

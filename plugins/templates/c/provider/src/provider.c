@@ -35,6 +35,7 @@ bool exports_provider_initialize(plugin_string_t *name, plugin_list_tuple2_strin
     if (!open_bucket(err)) return false;
     plugin_string_dup(&ret->name, NAME);
     ret->instancing.tag = EXPORTS_PROVIDER_INSTANCING_ANY;
+    ret->reports_expiry = true;
     return true;
 }
 

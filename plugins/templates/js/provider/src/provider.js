@@ -23,7 +23,7 @@ export const provider = {
       throw { tag: "invalid-argument", val: `there is no setting \`${name}\`; this plugin has none` };
     }
     open();
-    return { name: "my-plugin 0.1.0", instancing: { tag: "any" } };
+    return { name: "my-plugin 0.1.0", instancing: { tag: "any" }, reportsExpiry: true };
   },
 
   createNewData(idleTimeout) {

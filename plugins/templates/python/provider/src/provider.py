@@ -27,7 +27,7 @@ class Provider(exports.Provider):
             reason = f"there is no setting `{unknown}`; this plugin has none"
             raise Err(types.Error_InvalidArgument(reason))
         entries.open_bucket()
-        return ProviderInfo("my-plugin 0.1.0", Instancing_Any())
+        return ProviderInfo("my-plugin 0.1.0", Instancing_Any(), reports_expiry=True)
 
     def create_new_data(self, idle_timeout: int) -> types.SessionData:
         return types.SessionData(payloads.Payload.empty(), idle_timeout, None, None)
