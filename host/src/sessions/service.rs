@@ -120,7 +120,8 @@ impl SessionService {
             let (provider, ids) = open_plugins(name, store, &plugins).await?;
             let mut handlers = open_handlers(name, store, &plugins, clock, &kv).await?;
             handlers.extend(open_webhooks(name, store, config, clock, &kv)?);
-            if !provider.reports_expiry() && !(handlers.is_empty() && sinks.is_empty()) {
+            let is_heard = !handlers.is_empty() || !sinks.is_empty();
+            if is_heard && !provider.reports_expiry() {
                 tracing::warn!(
                     store = name,
                     provider = provider.name(),

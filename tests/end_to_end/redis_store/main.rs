@@ -3,6 +3,7 @@
 mod cluster;
 mod farm;
 mod killed;
+mod layouts;
 mod outages;
 mod tls;
 

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use super::connection::StateServer;
 use crate::config::document::quoted;
 
+/// The store of applications that no `<location>` speaks of.
+const DEFAULT_STORE: &str = "default";
 /// Comments are broken at this width.
 const WIDTH: usize = 100;
 
@@ -28,6 +30,8 @@ pub(super) struct DraftStore {
     pub(super) validate_ids: Option<bool>,
     /// What a reader should know of it.
     pub(super) notes: Vec<String>,
+    /// The Redis server that keeps its sessions, in the layout in which they are there.
+    pub(super) redis: Option<DraftRedis>,
     /// Lines of TOML for a provider that keeps sessions on a server.
     pub(super) later: Vec<String>,
     /// The name under which applications shared sessions.
@@ -36,7 +40,25 @@ pub(super) struct DraftStore {
     pub(super) element: Option<String>,
 }
 
+/// A Redis server in which another provider keeps sessions.
+#[derive(Debug)]
+pub(super) struct DraftRedis {
+    /// The setting `layout` of the provider `redis`.
+    pub(super) layout: &'static str,
+    /// The setting `application`.
+    pub(super) application: String,
+    /// Without user and password.
+    pub(super) url: String,
+    /// What a reader should know of it.
+    pub(super) notes: Vec<String>,
+}
+
 impl DraftStore {
+    /// What its connection is called. That of the default store is one that `redis` is granted as it is shipped.
+    fn connection(&self) -> &str {
+        if self.name == DEFAULT_STORE { "main" } else { &self.name }
+    }
+
     pub(super) fn new(name: String, location: Option<String>) -> Self {
         Self {
             name,
@@ -44,6 +66,7 @@ impl DraftStore {
             idle_timeout_minutes: 20,
             validate_ids: None,
             notes: Vec::new(),
+            redis: None,
             later: Vec::new(),
             shared_as: None,
             element: None,
@@ -70,12 +93,12 @@ impl Draft {
 
     /// A name for the store of a location that no other store has.
     pub(super) fn free_name(&self, location: Option<&str>) -> String {
-        let Some(location) = location else { return "default".into() };
+        let Some(location) = location else { return DEFAULT_STORE.into() };
         let letters =
             location.chars().map(|char| if char.is_ascii_alphanumeric() { char.to_ascii_lowercase() } else { '-' });
         let stem: String = letters.collect::<String>().trim_matches('-').chars().take(56).collect();
         let stem = if stem.is_empty() { "location".to_owned() } else { stem };
-        let taken = |name: &String| name == "default" || self.stores.iter().any(|store| store.name == *name);
+        let taken = |name: &String| name == DEFAULT_STORE || self.stores.iter().any(|store| store.name == *name);
         let numbered = (2..).map(|number: u32| format!("{stem}-{number}"));
         std::iter::once(stem.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
     }
@@ -87,6 +110,11 @@ impl Draft {
         self.front_ends(&mut text);
         for store in &self.stores {
             write_store(store, &mut text);
+        }
+        for store in &self.stores {
+            if let Some(redis) = &store.redis {
+                write_connection(store, redis, &mut text);
+            }
         }
         self.applications(&mut text);
         text.0
@@ -107,7 +135,20 @@ impl Draft {
             text.verbatim_comment(&format!("  {}", element.replace("STATE_SERVER", &server)));
             text.comment("");
         }
-        text.comment("Sessions that exist when you change over are not taken along: visitors begin new ones.");
+        let (kept, begun): (Vec<_>, Vec<_>) = self.stores.iter().partition(|store| store.redis.is_some());
+        if !kept.is_empty() {
+            text.comment(
+                "Sessions on Redis stay where they are, and web servers can change over one by one: those that have and those \
+                 that have not share them (docs/redis-store.md).",
+            );
+        }
+        if !begun.is_empty() {
+            let which = if kept.is_empty() { "" } else { "Other " };
+            let sessions = if kept.is_empty() { "Sessions" } else { "sessions" };
+            text.comment(&format!(
+                "{which}{sessions} that exist when you change over are not taken along: visitors begin new ones."
+            ));
+        }
     }
 
     fn general(&self, text: &mut Text) {
@@ -195,20 +236,27 @@ fn write_store(store: &DraftStore, text: &mut Text) {
     for note in &store.notes {
         text.comment(note);
     }
-    text.line("provider = \"memory\"");
+    text.line(&format!("provider = \"{}\"", if store.redis.is_some() { "redis" } else { "memory" }));
     text.line("id_generator = \"aspnet-id\"");
     if let Some(validate) = store.validate_ids {
         text.line(&format!("validate_ids = {validate}"));
     }
     text.comment("ASP.NET sends its own timeout with each session; this one is for sessions that begin over HTTP.");
     text.line(&format!("idle_timeout = \"{}m\"", store.idle_timeout_minutes));
+    if let Some(redis) = &store.redis {
+        text.blank();
+        text.line(&format!("[stores.{}.settings]", store.name));
+        text.line(&format!("connection = {}", quoted(store.connection())));
+        text.line(&format!("layout = {}", quoted(redis.layout)));
+        text.line(&format!("application = {}", quoted(&redis.application)));
+    }
     if store.later.is_empty() {
         return;
     }
     text.blank();
     text.comment(
-        "Sessions can also be kept on a server, in a layout of Cloakroom's own. Then use these sections instead of the one \
-         above, and write `redis = [\"sessions\"]` into the grant file redis.toml, or `sql = [\"sessions\"]` into sql.toml:",
+        "Sessions can also be kept on a server. Then use these sections instead of the one above, and write \
+         `redis = [\"sessions\"]` into the grant file redis.toml, or `sql = [\"sessions\"]` into sql.toml:",
     );
     text.comment(&format!("[stores.{}]", store.name));
     for line in &store.later {
@@ -216,7 +264,22 @@ fn write_store(store: &DraftStore, text: &mut Text) {
     }
 }
 
-/// TOML text. What comes from the `web.config` is written in comments only, with control characters made visible.
+fn write_connection(store: &DraftStore, redis: &DraftRedis, text: &mut Text) {
+    text.blank();
+    text.line(&format!("[connections.{}]", store.connection()));
+    for note in &redis.notes {
+        text.comment(note);
+    }
+    if store.name != DEFAULT_STORE {
+        text.comment(&format!(
+            "The grant file redis.toml has to name it, too: redis = [\"main\", {}]",
+            quoted(&store.name)
+        ));
+    }
+    text.line(&format!("url = {}", quoted(&redis.url)));
+}
+
+/// TOML text. What comes from the `web.config` is quoted, or in comments with control characters made visible.
 #[derive(Debug, Default)]
 struct Text(String);
 

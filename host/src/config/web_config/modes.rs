@@ -3,12 +3,13 @@
 use super::{
     Fault, Translator,
     connection::{StateServer, sql_without_secrets},
-    draft::DraftStore,
+    draft::{DraftRedis, DraftStore},
     providers::{self, Kind, Provider},
     redis::Redis,
     session_state::{Mode, SessionState},
     xml::{Attribute, Section, WebConfig},
 };
+use crate::config::document::quoted;
 
 /// Where the stock State Server client looks if it is told nothing.
 const DEFAULT_STATE_SERVER: &str = "tcpip=loopback:42424";
@@ -85,13 +86,17 @@ fn sql_server(work: &mut Translator<'_>, state: &SessionState, store: &mut Draft
 
 fn custom(work: &mut Translator<'_>, state: &SessionState, provider: &Provider<'_>, store: &mut DraftStore) {
     let (reason, advice) = match provider.kind {
-        Kind::MicrosoftRedis => {
-            microsoft_redis(work, provider, store);
-            (format!("{OWN_LAYOUT} {MEMORY}"), SECTION)
-        }
-        Kind::HarbourRedis => {
-            harbour_redis(provider, store);
-            (format!("{OWN_LAYOUT} {MEMORY}"), SECTION)
+        Kind::MicrosoftRedis | Kind::HarbourRedis => {
+            if provider.kind == Kind::MicrosoftRedis {
+                microsoft_redis(work, provider, store);
+            } else {
+                harbour_redis(provider, store);
+            }
+            if store.redis.is_some() {
+                (KEPT.to_owned(), KEPT_ADVICE)
+            } else {
+                (format!("{NOT_KEPT} {MEMORY}"), SECTION)
+            }
         }
         Kind::AsyncSql | Kind::Universal => {
             named_sql(work, provider, store);
@@ -111,19 +116,23 @@ fn custom(work: &mut Translator<'_>, state: &SessionState, provider: &Provider<'
         "Remove it with `customProvider`, as the head of the new file shows.",
     );
     let carried = carried(provider.kind);
-    for attribute in provider.add.attributes.iter().filter(|attribute| !carried.contains(&attribute.name.as_str())) {
+    let is_told = |name: &str| carried.contains(&name) || (name == "applicationName" && store.redis.is_some());
+    for attribute in provider.add.attributes.iter().filter(|attribute| !is_told(&attribute.name)) {
         provider_attribute(work, attribute);
     }
 }
 
 const NO_SQL_SERVER: &str =
     "The provider `sql` keeps sessions in PostgreSQL, MariaDB, MySQL or SQLite, and not in Microsoft SQL Server.";
-const OWN_LAYOUT: &str =
-    "The provider `redis` keeps sessions in a layout of its own, and does not read those that are there.";
+const KEPT: &str = "Sessions stay on Redis as this provider keeps them, but for what they cannot have there: no end of a \
+                    session is reported unless it is removed.";
+const KEPT_ADVICE: &str = "See docs/redis-store.md, also for moving over one web server at a time.";
+const NOT_KEPT: &str = "The provider `redis` can keep sessions as this one does, but not over TLS in this version, and not as \
+                        a serializer of the application's own writes them.";
 const SECTION: &str = "Try it so; or use the section for the server, which the new file has, commented out.";
 const WRITE_ONE: &str = "Try it so; a provider for another back end is a plugin that anyone can write.";
 
-/// The attributes that the commented-out section tells, which need no remark.
+/// The attributes that the section for the server tells, which need no remark.
 fn carried(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::MicrosoftRedis => &["name", "type", "host", "port", "accessKey", "ssl", "databaseId", "connectionString"],
@@ -184,10 +193,21 @@ fn microsoft_redis(work: &mut Translator<'_>, provider: &Provider<'_>, store: &m
         redis.add_server(value("host").unwrap_or("localhost"), port);
     }
     redis.database = database.unwrap_or(redis.database);
-    redis_section(&redis, store);
-    if let Some(application) = value("applicationName") {
-        store.shared_as = Some(application.into());
+    let application = value("applicationName");
+    if redis.tls || value("redisSerializerType").is_some() {
+        redis_section(&redis, "microsoft", application.unwrap_or("/"), store);
+        store.shared_as = application.map(str::to_owned);
+        return;
     }
+    let mut notes = vec!["As version 5 of Microsoft.Web.RedisSessionStateProvider keeps sessions.".to_owned()];
+    if application.is_none() {
+        notes.push(
+            "That provider calls an application by its virtual path where applicationName says nothing: write into \
+             `application` what comes before the session IDs in the names of the keys."
+                .to_owned(),
+        );
+    }
+    keep_on_redis(&redis, "microsoft", application.unwrap_or("/"), notes, store);
 }
 
 /// A whole number in an attribute, or a fault.
@@ -218,7 +238,9 @@ fn app_setting<'v>(config: &'v WebConfig, value: &'v str) -> &'v str {
 fn harbour_redis(provider: &Provider<'_>, store: &mut DraftStore) {
     let mut redis = Redis::default();
     redis.add_server(provider.add.value("host").unwrap_or("localhost"), 6379);
-    redis_section(&redis, store);
+    let name = provider.add.value("name").unwrap_or("AspNetSession");
+    let notes = vec!["As version 1.4 of Harbour.RedisSessionStateStore keeps sessions.".to_owned()];
+    keep_on_redis(&redis, "harbour", name, notes, store);
 }
 
 fn named_sql(work: &mut Translator<'_>, provider: &Provider<'_>, store: &mut DraftStore) {
@@ -227,12 +249,43 @@ fn named_sql(work: &mut Translator<'_>, provider: &Provider<'_>, store: &mut Dra
     sql_section(text, None, store);
 }
 
+/// Has the store keep sessions where and as the application's provider does.
+fn keep_on_redis(
+    redis: &Redis,
+    layout: &'static str,
+    application: &str,
+    mut notes: Vec<String>,
+    store: &mut DraftStore,
+) {
+    let address = redis.addresses.first().map_or("localhost:6379", String::as_str);
+    if redis.addresses.len() > 1 {
+        notes.push(format!(
+            "It had more addresses: {}. For a cluster, write `cluster = true`.",
+            redis.addresses.join(", ")
+        ));
+    }
+    if redis.password || redis.user.is_some() {
+        let user = redis.user.as_deref().unwrap_or_default();
+        notes.push(format!(
+            "It needs a password: put redis://{user}:PASSWORD@{address}/{} into the environment variable CLOAKROOM_REDIS, and \
+             write `url = {{ env = \"CLOAKROOM_REDIS\" }}`.",
+            redis.database
+        ));
+    }
+    let url = format!("redis://{address}/{}", redis.database);
+    store.redis = Some(DraftRedis { layout, application: application.to_owned(), url, notes });
+}
+
 /// The section for the provider `redis`, to be commented out.
-fn redis_section(redis: &Redis, store: &mut DraftStore) {
+fn redis_section(redis: &Redis, layout: &str, application: &str, store: &mut DraftStore) {
     let has_secret = redis.password || redis.user.is_some();
     let address = redis.addresses.first().map_or("localhost:6379", String::as_str);
     let url = format!("redis://{address}/{}", redis.database);
-    store.later.extend(["provider = \"redis\"".into(), "settings = { connection = \"sessions\" }".into()]);
+    let application = quoted(application);
+    store.later.extend([
+        "provider = \"redis\"".into(),
+        format!("settings = {{ connection = \"sessions\", layout = \"{layout}\", application = {application} }}"),
+    ]);
     store.later.extend([String::new(), "[connections.sessions]".into()]);
     if redis.tls {
         store.later.push("# It had TLS, which this version does not have: put a tunnel in between.".into());

@@ -86,6 +86,7 @@ pub(super) const SAMPLES: &[Sample] = &[
         stores: &[("default", 1200)],
         toml: &[
             "# provider = \"redis\"",
+            "# settings = { connection = \"sessions\", layout = \"microsoft\", application = \"shop\" }",
             "# [connections.sessions]",
             "# # It had TLS, which this version does not have",
             "# # CLOAKROOM_REDIS is redis://:PASSWORD@contoso.redis.cache.windows.net:6380/2",
@@ -99,6 +100,28 @@ pub(super) const SAMPLES: &[Sample] = &[
             (25, "provider attribute `retryTimeoutInMilliseconds`"),
             (25, "provider attribute `operationTimeoutInMilliseconds`"),
             (25, "provider attribute `throwOnError`"),
+        ],
+    },
+    Sample {
+        file: "microsoft-redis.config",
+        address: "127.0.0.1:42424",
+        stores: &[("default", 1200), ("shop", 1800)],
+        toml: &[
+            "Sessions on Redis stay where they are",
+            "provider = \"redis\"",
+            "[stores.default.settings]\nconnection = \"main\"\nlayout = \"microsoft\"\napplication = \"intranet\"",
+            "[stores.shop.settings]\nconnection = \"shop\"\nlayout = \"microsoft\"\napplication = \"/\"",
+            "[connections.main]\n# As version 5 of",
+            "url = \"redis://redis01:6379/0\"",
+            "[connections.shop]",
+            "# put redis://:PASSWORD@redis02:6379/0 into",
+            "redis = [\"main\", \"shop\"]",
+        ],
+        remarks: &[
+            (4, "<providers>"),
+            (6, "customProvider: Microsoft.Web.Redis.RedisSessionStateProvider"),
+            (11, "<providers>"),
+            (13, "customProvider: Microsoft.Web.Redis.RedisSessionStateProvider"),
         ],
     },
     Sample {
@@ -120,7 +143,11 @@ pub(super) const SAMPLES: &[Sample] = &[
         file: "harbour-redis.config",
         address: "127.0.0.1:42424",
         stores: &[("default", 1200)],
-        toml: &["# # CLOAKROOM_REDIS is redis://:PASSWORD@redis01:6380/0", "# url = { env = \"CLOAKROOM_REDIS\" }"],
+        toml: &[
+            "layout = \"harbour\"\napplication = \"RedisSessionStateProvider\"",
+            "PASSWORD@redis01:6380/0",
+            "url = \"redis://redis01:6380/0\"",
+        ],
         remarks: &[
             (4, "<providers>"),
             (7, "customProvider: Harbour.RedisSessionStateStore.RedisSessionStateStoreProvider"),
