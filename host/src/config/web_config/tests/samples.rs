@@ -46,8 +46,8 @@ pub(super) const SAMPLES: &[Sample] = &[
         stores: &[("default", 1200)],
         toml: &[
             "# provider = \"sql\"",
-            "# # was: server tcp:shop.database.windows.net,1433, database Sessions, user web@shop",
-            "# url = { env = \"CLOAKROOM_SQL_URL\" }",
+            "# # It was: server tcp:shop.database.windows.net,1433, database Sessions, user web@shop",
+            "# url = { env = \"CLOAKROOM_SQL\" }",
         ],
         remarks: &[
             (7, "<providers>"),
@@ -114,7 +114,7 @@ pub(super) const SAMPLES: &[Sample] = &[
             "[connections.main]\n# As version 5 of",
             "url = \"redis://redis01:6379/0\"",
             "[connections.shop]",
-            "# put redis://:PASSWORD@redis02:6379/0 into",
+            "redis://:PASSWORD@redis02:6379/0",
             "redis = [\"main\", \"shop\"]",
         ],
         remarks: &[
