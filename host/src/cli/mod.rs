@@ -8,6 +8,7 @@ mod config_from_web_config;
 mod dev;
 mod inspect;
 mod logging;
+mod migrate;
 mod new;
 mod plugins;
 mod project;
@@ -42,6 +43,7 @@ enum Command {
     Sign(sign::Args),
     Config(config::Args),
     Sql(sql::Args),
+    Migrate(migrate::Args),
     Status(status::Args),
     Plugins(plugins::Args),
 }
@@ -59,6 +61,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Sign(args) => sign::run(args),
         Command::Config(args) => config::run(args),
         Command::Sql(args) => sql::run(args),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Status(args) => status::run(args),
         Command::Plugins(args) => plugins::run(args),
     }

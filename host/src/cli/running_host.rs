@@ -36,10 +36,22 @@ pub(super) enum AskError {
     #[error("what listens on {address} is no Cloakroom: {why}; say with --http where the host listens")]
     NotCloakroom { address: SocketAddr, why: String },
     #[error("the host on {address} says: {detail}")]
-    Refused { address: SocketAddr, detail: String },
+    Refused { address: SocketAddr, kind: String, detail: String },
+}
+
+impl AskError {
+    /// Whether it is this problem of the host's, by the last part of its name.
+    pub(super) fn is(&self, problem: &str) -> bool {
+        matches!(self, Self::Refused { kind, .. } if kind.rsplit(':').next() == Some(problem))
+    }
 }
 
 impl RunningHost {
+    /// The host that listens there.
+    pub(super) fn at(http: SocketAddr) -> Self {
+        Self { http }
+    }
+
     /// Sends a request without a body; the JSON of the answer as a `T`.
     pub(super) fn ask<T: DeserializeOwned>(self, method: Method, path: &str) -> anyhow::Result<T> {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -49,7 +61,8 @@ impl RunningHost {
         Ok(runtime.block_on(self.exchange(method, path))?)
     }
 
-    async fn exchange<T: DeserializeOwned>(self, method: Method, path: &str) -> Result<T, AskError> {
+    /// The same, for those who have a runtime.
+    pub(super) async fn exchange<T: DeserializeOwned>(self, method: Method, path: &str) -> Result<T, AskError> {
         let address = self.http;
         let stranger = |why: String| AskError::NotCloakroom { address, why };
         let connected = match timeout(PATIENCE, TcpStream::connect(address)).await {
@@ -64,7 +77,10 @@ impl RunningHost {
         if !status.is_success() {
             // A problem (RFC 9457), if it is one of ours.
             return Err(match json.get("detail").and_then(Value::as_str) {
-                Some(detail) => AskError::Refused { address, detail: detail.to_owned() },
+                Some(detail) => {
+                    let kind = json.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+                    AskError::Refused { address, kind, detail: detail.to_owned() }
+                }
                 None => stranger(format!("it answers {status}")),
             });
         }

@@ -35,6 +35,11 @@ impl Detached {
         }
     }
 
+    /// Runs something that nobody waits for but the host, before it ends.
+    pub(super) fn begin(&self, operation: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(operation);
+    }
+
     /// Waits for those that are under way.
     pub(super) async fn settle(&self) {
         self.tasks.close();

@@ -7,6 +7,7 @@ mod error;
 mod events;
 mod journal;
 mod lines;
+mod migration;
 mod notices;
 mod service;
 mod store;
@@ -17,4 +18,5 @@ pub use events::{
     Batch, Cursor, End, Event, EventId, EventSink, EventStream, Gone, HandlerStatus, LogSink, ResumeError,
     SessionEvent, StreamStatus, WebhookError, What,
 };
+pub use migration::{MigrationRefused, MigrationRequest, MigrationState, MigrationStatus};
 pub use service::{Created, NewData, OpenError, RotateOutcome, SessionService, StoreStatus, WriteOptions};

@@ -17,6 +17,7 @@ use super::{
     abandoned::Detached,
     events::{self, EventSink, EventStream, Handler, HandlerLimits, HandlerStatus, Receiver, Webhook, WebhookError},
     lines::Lines,
+    migration::{MigrationRefused, MigrationRequest, MigrationStatus, Migrations},
     notices::Exchange,
     store::{Plugins, Store, Surroundings},
     sweeper,
@@ -96,6 +97,7 @@ struct Inner {
     event_stream: Option<Arc<EventStream>>,
     /// Taken out when they begin.
     exchanges: Mutex<Vec<(Exchange, Arc<Lines>)>>,
+    migrations: Migrations,
 }
 
 impl SessionService {
@@ -158,6 +160,7 @@ impl SessionService {
                 detached,
                 event_stream,
                 exchanges: Mutex::new(exchanges),
+                migrations: Migrations::new(config.data_dir.join("migrations")),
             }),
         })
     }
@@ -340,6 +343,35 @@ impl SessionService {
     #[must_use]
     pub fn release_plugin(&self, name: &str) -> Option<Vec<String>> {
         self.inner.plugins.release(name)
+    }
+
+    /// Begins to copy or move the live sessions of one store to another. It goes on until it is done, stopped, or
+    /// `shutdown` comes. To be called in a runtime.
+    pub fn migrate(
+        &self,
+        request: MigrationRequest,
+        shutdown: &CancellationToken,
+    ) -> Result<MigrationStatus, MigrationRefused> {
+        let Inner { stores, migrations, detached, .. } = &*self.inner;
+        let find = |name: &str| {
+            stores.get(name).cloned().ok_or_else(|| MigrationRefused::NoSuchStore {
+                store: name.to_owned(),
+                known: stores.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+            })
+        };
+        let (source, target) = (find(&request.from)?, find(&request.to)?);
+        migrations.begin(source, target, request, detached, shutdown)
+    }
+
+    /// How the migration is that runs, or how the last one ended; `None`: none has been begun since the start.
+    #[must_use]
+    pub fn migration(&self) -> Option<MigrationStatus> {
+        self.inner.migrations.status()
+    }
+
+    /// Stops the migration that runs, after the sessions that are under way.
+    pub fn stop_migration(&self) -> Option<MigrationStatus> {
+        self.inner.migrations.stop()
     }
 
     /// Whether every store answers; the reason for each that does not.

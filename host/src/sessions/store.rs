@@ -1,5 +1,7 @@
 //! One configured store: a provider, an ID generator, limits, lines of waiters, counters.
 
+mod migrating;
+
 use std::{
     sync::{
         Arc,
@@ -192,11 +194,19 @@ impl Store {
         key: &SessionKey,
         wait: Duration,
     ) -> Result<GetExclusiveOutcome, SessionError> {
+        let outcome = self.lock(key, wait).await?;
+        if let GetExclusiveOutcome::Found(item, _) = &outcome {
+            self.note_first_read(key, item.uninitialized);
+        }
+        Ok(outcome)
+    }
+
+    /// The same, and nobody is told.
+    async fn lock(&self, key: &SessionKey, wait: Duration) -> Result<GetExclusiveOutcome, SessionError> {
         if !self.recognises(key).await? {
             return Ok(GetExclusiveOutcome::Missing);
         }
-        let outcome = self
-            .lines
+        self.lines
             .wait_for(key, wait, || async {
                 let outcome = self.settle(self.take_lock(key).await)?;
                 Ok::<_, SessionError>(match outcome {
@@ -205,11 +215,7 @@ impl Store {
                     GetExclusiveOutcome::Missing => Try::Done(outcome),
                 })
             })
-            .await?;
-        if let GetExclusiveOutcome::Found(item, _) = &outcome {
-            self.note_first_read(key, item.uninitialized);
-        }
-        Ok(outcome)
+            .await
     }
 
     async fn take_lock(&self, key: &SessionKey) -> Result<GetExclusiveOutcome, CallError> {
@@ -394,14 +400,7 @@ impl Store {
 
     /// Applies the store's defaults and limits to what is to be stored.
     fn data(&self, data: NewData) -> Result<SessionData, SessionError> {
-        let size = data.payload.len();
-        if size > self.config.max_payload {
-            return Err(SessionError::PayloadTooLarge {
-                store: self.name.clone(),
-                size,
-                limit: self.config.max_payload,
-            });
-        }
+        self.refuse_too_large(data.payload.len())?;
         // A latest expiry is never postponed, so that the one given at each write is the one of the first.
         let absolute = self.config.absolute_timeout.map(|timeout| self.clock.now() + timeout);
         Ok(SessionData {
@@ -410,6 +409,14 @@ impl Store {
             latest_expiry: [data.latest_expiry, absolute].into_iter().flatten().min(),
             subject: data.subject,
         })
+    }
+
+    fn refuse_too_large(&self, size: usize) -> Result<(), SessionError> {
+        let limit = self.config.max_payload;
+        if size > limit {
+            return Err(SessionError::PayloadTooLarge { store: self.name.clone(), size, limit });
+        }
+        Ok(())
     }
 
     /// Whether an ID may be one of this store's. An ID that its generator disowns is missing without a look-up.

@@ -16,6 +16,7 @@ mod delivery;
 mod events;
 mod headers;
 mod measure;
+mod migration;
 mod openapi;
 mod preconditions;
 mod prefer;

@@ -79,12 +79,16 @@ kinds! {
     PayloadsHidden = FORBIDDEN, "payloads-hidden", "The content of sessions is not shown";
     /// The events behind a cursor are not kept any more.
     EventsGone = GONE, "events-gone", "The events after this cursor are gone";
+    /// No migration since the start.
+    MigrationNotFound = NOT_FOUND, "migration-not-found", "No migration has been begun";
     /// The route has no such method.
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "The resource has no such method";
     /// The body did not arrive in time.
     BodyTimeout = REQUEST_TIMEOUT, "body-timeout", "The request body took too long to arrive";
     /// The client shows a lock id that is not the holder's.
     LockLost = CONFLICT, "lock-lost", "The lock is held under another lock id";
+    /// One at a time.
+    MigrationRunning = CONFLICT, "migration-running", "A migration is running";
     /// A precondition is false.
     PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "A precondition of the request is false";
     /// More bytes than the store takes.

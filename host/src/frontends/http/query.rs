@@ -1,5 +1,7 @@
 //! The query of a URL. Strict: a misspelt `?keep-lokc=true` is an error, not a lock that is released.
 
+use std::num::NonZeroU32;
+
 use axum::{
     extract::{FromRequestParts, Query as AxumQuery},
     http::request::Parts,
@@ -105,6 +107,38 @@ pub(super) struct Follow {
     pub(super) payload: bool,
 }
 
+/// Of a migration.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[into_params(parameter_in = Query, rename_all = "kebab-case")]
+pub(super) struct Migrate {
+    /// The store whose sessions are copied.
+    pub(super) from: String,
+    /// The store that gets them.
+    pub(super) to: String,
+    /// Only the sessions of this application.
+    pub(super) application: Option<String>,
+    /// `true` deletes each session at the source once it is at the target. Nobody hears of an end of it.
+    #[serde(default, rename = "move")]
+    #[param(rename = "move", default = false)]
+    pub(super) moves: bool,
+    /// `true` stores and deletes nothing, and counts what would be.
+    #[serde(default)]
+    #[param(default = false)]
+    pub(super) dry_run: bool,
+    /// `true` forgets what earlier runs did.
+    #[serde(default)]
+    #[param(default = false)]
+    pub(super) from_scratch: bool,
+    /// The most sessions in a second.
+    #[param(value_type = Option<u32>, minimum = 1)]
+    pub(super) rate: Option<NonZeroU32>,
+    /// How many seconds locked sessions are waited for, after all others are done.
+    #[serde(default = "patience")]
+    #[param(default = 30)]
+    pub(super) wait: u32,
+}
+
 impl List {
     /// The largest page.
     const LARGEST_PAGE: u32 = 1000;
@@ -133,6 +167,10 @@ fn yes() -> bool {
 
 fn page() -> u32 {
     100
+}
+
+fn patience() -> u32 {
+    30
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     admin, answer, events,
     measure::{Measures, measure},
-    openapi,
+    migration, openapi,
     problem::{Kind, Problem},
     sessions::{create, get, lock, put, remove, rotate, subject, touch, unlock},
     shared::Shared,
@@ -59,6 +59,7 @@ fn described() -> (Router<Arc<Shared>>, Document) {
         .routes(routes!(admin::release))
         .routes(routes!(admin::stores))
         .routes(routes!(events::follow))
+        .routes(routes!(migration::begin, migration::status, migration::stop))
         .routes(routes!(admin::healthz))
         .routes(routes!(admin::readyz))
         .routes(routes!(admin::metrics))
