@@ -40,7 +40,7 @@ impl Connections {
     }
 
     /// A connection to Redis.
-    pub(super) fn redis(&self, name: &str) -> Option<&RedisConnection> {
+    pub(crate) fn redis(&self, name: &str) -> Option<&RedisConnection> {
         self.redis.get(name)
     }
 

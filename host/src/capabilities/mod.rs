@@ -37,3 +37,4 @@ pub use limit_hits::{Limit, LimitHits, PayloadOverLimit};
 pub use link::{LinkError, Linked, link};
 pub use log::{LOG_TARGET, LogBudget};
 pub use notice_board::{BoardError, NoticeBoard};
+pub(crate) use redis::RedisConnection;

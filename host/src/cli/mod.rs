@@ -6,6 +6,7 @@ mod config;
 mod config_check;
 mod config_from_web_config;
 mod dev;
+mod doctor;
 mod inspect;
 mod logging;
 mod migrate;
@@ -44,6 +45,7 @@ enum Command {
     Config(config::Args),
     Sql(sql::Args),
     Migrate(migrate::Args),
+    Doctor(doctor::Args),
     Status(status::Args),
     Plugins(plugins::Args),
 }
@@ -61,6 +63,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Sign(args) => sign::run(args),
         Command::Config(args) => config::run(args),
         Command::Sql(args) => sql::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Status(args) => status::run(args),
         Command::Plugins(args) => plugins::run(args),

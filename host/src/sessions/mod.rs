@@ -19,4 +19,5 @@ pub use events::{
     SessionEvent, StreamStatus, WebhookError, What,
 };
 pub use migration::{MigrationRefused, MigrationRequest, MigrationState, MigrationStatus};
+pub use notices::notice_channel;
 pub use service::{Created, NewData, OpenError, RotateOutcome, SessionService, StoreStatus, WriteOptions};

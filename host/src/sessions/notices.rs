@@ -43,6 +43,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// if nobody said anything.
 const QUIET: Duration = Duration::from_secs(60);
 
+/// Where the hosts of a store tell each other.
+#[must_use]
+pub fn notice_channel(store: &str) -> String {
+    format!("cloakroom:locks:{store}")
+}
+
 /// A session without its name: nobody learns an ID from a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Mark(u64);
@@ -179,7 +185,7 @@ impl Exchange {
     /// The notices of a store, and what is to run while it is open.
     pub(super) fn new(store: &str, board: NoticeBoard) -> (Arc<Notices>, Self) {
         let (notices, outbox) = Notices::new(RandomState::new().build_hasher().finish());
-        let channel = format!("cloakroom:locks:{store}");
+        let channel = notice_channel(store);
         let exchange = Self { store: store.to_owned(), channel, board, notices: notices.clone(), outbox };
         (notices, exchange)
     }

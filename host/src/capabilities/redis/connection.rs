@@ -119,13 +119,18 @@ impl RedisConnection {
         Ok(Self { name: name.into(), health: Arc::default(), client, link })
     }
 
+    /// For connections of one's own to the server.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// The name that the operator gave it.
     pub(in crate::capabilities) fn name(&self) -> &str {
         &self.name
     }
 
     /// Sends a command. It is sent once: what was lost on the way may have been done, and is an error.
-    pub(super) async fn send(&self, command: &Cmd) -> RedisResult<Value> {
+    pub(crate) async fn send(&self, command: &Cmd) -> RedisResult<Value> {
         let answer = match &self.link {
             Link::Server(manager) => manager.clone().req_packed_command(command).await,
             Link::Cluster { client, connected } => {

@@ -9,5 +9,5 @@ mod interface;
 mod reply;
 mod tls;
 
-pub(super) use connection::RedisConnection;
+pub(crate) use connection::RedisConnection;
 pub(super) use interface::bindings;
