@@ -194,7 +194,7 @@ fn microsoft_redis(work: &mut Translator<'_>, provider: &Provider<'_>, store: &m
     }
     redis.database = database.unwrap_or(redis.database);
     let application = value("applicationName");
-    if redis.tls || value("redisSerializerType").is_some() {
+    if value("redisSerializerType").is_some() {
         redis_section(&redis, "microsoft", application.unwrap_or("/"), store);
         store.shared_as = application.map(str::to_owned);
         return;
@@ -267,12 +267,12 @@ fn keep_on_redis(
     if redis.password || redis.user.is_some() {
         let user = redis.user.as_deref().unwrap_or_default();
         notes.push(format!(
-            "It needs a password: put redis://{user}:PASSWORD@{address}/{} into the environment variable CLOAKROOM_REDIS, and \
-             write `url = {{ env = \"CLOAKROOM_REDIS\" }}`.",
-            redis.database
+            "It needs a password: put {} into the environment variable CLOAKROOM_REDIS, and write \
+             `url = {{ env = \"CLOAKROOM_REDIS\" }}`.",
+            redis.url(&format!("{user}:PASSWORD@{address}"))
         ));
     }
-    let url = format!("redis://{address}/{}", redis.database);
+    let url = redis.url(address);
     store.redis = Some(DraftRedis { layout, application: application.to_owned(), url, notes });
 }
 
@@ -280,22 +280,19 @@ fn keep_on_redis(
 fn redis_section(redis: &Redis, layout: &str, application: &str, store: &mut DraftStore) {
     let has_secret = redis.password || redis.user.is_some();
     let address = redis.addresses.first().map_or("localhost:6379", String::as_str);
-    let url = format!("redis://{address}/{}", redis.database);
+    let url = redis.url(address);
     let application = quoted(application);
     store.later.extend([
         "provider = \"redis\"".into(),
         format!("settings = {{ connection = \"sessions\", layout = \"{layout}\", application = {application} }}"),
     ]);
     store.later.extend([String::new(), "[connections.sessions]".into()]);
-    if redis.tls {
-        store.later.push("# It had TLS, which this version does not have: put a tunnel in between.".into());
-    }
     if redis.addresses.len() > 1 {
         store.later.push(format!("# It had more addresses: {}", redis.addresses.join(", ")));
     }
     if has_secret {
         let user = redis.user.as_deref().unwrap_or_default();
-        store.later.push(format!("# CLOAKROOM_REDIS is redis://{user}:PASSWORD@{address}/{}", redis.database));
+        store.later.push(format!("# CLOAKROOM_REDIS is {}", redis.url(&format!("{user}:PASSWORD@{address}"))));
         store.later.push("url = { env = \"CLOAKROOM_REDIS\" }".into());
     } else {
         store.later.push(format!("url = \"{url}\""));

@@ -38,6 +38,12 @@ impl Redis {
         redis
     }
 
+    /// The URL of a connection to its database at this address.
+    pub(super) fn url(&self, address: &str) -> String {
+        let scheme = if self.tls { "rediss" } else { "redis" };
+        format!("{scheme}://{address}/{}", self.database)
+    }
+
     /// Adds a server written `host`, `host:port` or, as some clients allow, `password@host:port`.
     pub(super) fn add_server(&mut self, written: &str, default_port: u16) {
         let (secret, server) = written.rsplit_once('@').map_or((None, written), |(secret, rest)| (Some(secret), rest));

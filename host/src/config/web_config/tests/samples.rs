@@ -85,13 +85,10 @@ pub(super) const SAMPLES: &[Sample] = &[
         address: "127.0.0.1:42424",
         stores: &[("default", 1200)],
         toml: &[
-            "# provider = \"redis\"",
-            "# settings = { connection = \"sessions\", layout = \"microsoft\", application = \"shop\" }",
-            "# [connections.sessions]",
-            "# # It had TLS, which this version does not have",
-            "# # CLOAKROOM_REDIS is redis://:PASSWORD@contoso.redis.cache.windows.net:6380/2",
-            "# url = { env = \"CLOAKROOM_REDIS\" }",
-            "# \"/LM/W3SVC/1/ROOT\" = \"shop\"",
+            "provider = \"redis\"",
+            "[stores.default.settings]\nconnection = \"main\"\nlayout = \"microsoft\"\napplication = \"shop\"",
+            "rediss://:PASSWORD@contoso.redis.cache.windows.net:6380/2",
+            "url = \"rediss://contoso.redis.cache.windows.net:6380/2\"",
         ],
         remarks: &[
             (10, "<providers>"),
