@@ -109,6 +109,7 @@ fn the_openapi_document_has_every_route_of_the_reference() -> Result<()> {
         }
     }
     let expected = [
+        "DELETE /v1/migration",
         "DELETE /v1/{app}/sessions",
         "DELETE /v1/{app}/sessions/{id}",
         "DELETE /v1/{app}/sessions/{id}/lock",
@@ -117,11 +118,13 @@ fn the_openapi_document_has_every_route_of_the_reference() -> Result<()> {
         "GET /openapi.json",
         "GET /readyz",
         "GET /v1/events",
+        "GET /v1/migration",
         "GET /v1/plugins",
         "GET /v1/stores",
         "GET /v1/{app}/sessions",
         "GET /v1/{app}/sessions/{id}",
         "HEAD /v1/{app}/sessions/{id}",
+        "POST /v1/migration",
         "POST /v1/plugins/{name}/release",
         "POST /v1/{app}/sessions",
         "POST /v1/{app}/sessions/{id}/lock",

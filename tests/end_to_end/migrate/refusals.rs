@@ -1,11 +1,15 @@
 //! What is not begun, and what it says.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use harness::{host::binary, http::Request};
 
-use crate::{Place, command, copy_fixture, migrate, put, status};
+use crate::{Place, command, copy_fixture, ended, migrate, put, status};
 
 /// What the command complains of.
 fn refused(host: &harness::Host, arguments: &[&str]) -> Result<String> {
@@ -49,11 +53,20 @@ fn there_is_one_at_a_time_and_who_asks_for_the_same_watches_it() -> Result<()> {
     for number in 0..20 {
         put(&host, number, "coat")?;
     }
-    let began = Request::new("POST", "/v1/migration?from=first&to=second&rate=10").send(host.http())?;
+    // For as long as this takes.
+    let began = Request::new("POST", "/v1/migration?from=first&to=second&rate=1").send(host.http())?;
     ensure!(began.status == 202 && began.json()?["state"] == "running", "{} {}", began.status, began.text());
     let said = refused(&host, &["--from", "default", "--to", "second"])?;
     ensure!(said.contains("from `first` to `second` is running"), "{said}");
-    migrate(&host, &["--from", "first", "--to", "second"])?.is(&[("copied", 20)])?;
+    let mut watching = command(&host, &["--from", "first", "--to", "second"])?;
+    let mut watching = watching.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut said = String::new();
+    BufReader::new(watching.stderr.take().context("no standard error")?).read_line(&mut said)?;
+    ensure!(said == "it is under way already\n", "{said}");
+    command(&host, &["--stop"])?.output()?;
+    ensure!(ended(watching)?.status["state"] == "stopped" && status(&host)?["state"] == "stopped");
+    ensure!(host.log().matches("migration begins").count() == 1, "{}", host.log());
+    migrate(&host, &["--from", "first", "--to", "second"])?;
     ensure!(status(&host)?["state"] == "done");
     Ok(())
 }

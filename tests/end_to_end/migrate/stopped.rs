@@ -9,7 +9,7 @@ use crate::{Place, command, ended, migrate, put, status};
 const SESSIONS: u64 = 60;
 const COPY: [&str; 4] = ["--from", "first", "--to", "second"];
 /// So that it is met in the middle.
-const SLOW: [&str; 6] = ["--from", "first", "--to", "second", "--rate", "10"];
+const SLOW: [&str; 6] = ["--from", "first", "--to", "second", "--rate", "5"];
 
 fn copied(host: &harness::Host) -> Result<u64> {
     Ok(status(host)?["copied"].as_u64().unwrap_or_default())

@@ -102,7 +102,7 @@ impl Transfer {
     pub(super) async fn now(&self, listed: &SessionSummary) -> Transferred {
         let key = &listed.key;
         if self.moves && !self.dry_run {
-            return self.under_lock(key, Duration::ZERO).await;
+            return self.under_lock(key, Some(listed), Duration::ZERO).await;
         }
         if listed.locked {
             return Ok((Outcome::Locked, false));
@@ -115,7 +115,7 @@ impl Transfer {
         if self.dry_run || !(self.moves || was_locked) {
             return self.at_a_glance(key).await;
         }
-        self.under_lock(key, wait).await
+        self.under_lock(key, None, wait).await
     }
 
     async fn at_a_glance(&self, key: &SessionKey) -> Transferred {
@@ -126,12 +126,16 @@ impl Transfer {
         })
     }
 
-    async fn under_lock(&self, key: &SessionKey, wait: Duration) -> Transferred {
-        let (item, lock_id) = match self.source.hold(key, wait).await? {
+    async fn under_lock(&self, key: &SessionKey, listed: Option<&SessionSummary>, wait: Duration) -> Transferred {
+        let (mut item, lock_id) = match self.source.hold(key, wait).await? {
             GetExclusiveOutcome::Missing => return Ok((Outcome::Gone, false)),
             GetExclusiveOutcome::Locked(_) => return Ok((Outcome::Locked, false)),
             GetExclusiveOutcome::Found(item, lock_id) => (item, lock_id),
         };
+        if let Some(listed) = listed {
+            // Taking the lock has moved the expiry, which is no use of the session that its copy would have to follow.
+            item.expires = listed.expires;
+        }
         let brought = self.bring(key, &item).await;
         if !self.moves || !brought.as_ref().is_ok_and(|outcome| outcome.is_settled()) {
             self.let_go(key, &item, lock_id).await;
