@@ -187,9 +187,12 @@ impl SessionService {
         for handler in self.inner.stores.values().flat_map(|store| store.handlers()) {
             for _ in 0..handler.concurrency() {
                 let (handler, shutdown, runtime) = (handler.clone(), shutdown.clone(), Handle::current());
-                // Threads of their own: a handler that computes for as long as it may, or a large payload that is
-                // encoded and signed, takes no turn of any request.
-                deliveries.spawn_blocking(move || runtime.block_on(handler.deliver(&shutdown)));
+                if handler.computes() {
+                    // A thread of its own: a plugin that computes for as long as it may takes no turn of any request.
+                    deliveries.spawn_blocking(move || runtime.block_on(handler.deliver(&shutdown)));
+                } else {
+                    deliveries.spawn(async move { handler.deliver(&shutdown).await });
+                }
             }
         }
         deliveries.join_all().await;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use anyhow::{Context, Result, ensure};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use harness::{
     Host,
     certificates::Certificates,
@@ -93,6 +94,20 @@ fn starts_new_ids_and_ends_are_posted_with_the_data_and_signed_by_each_secret() 
     for secret in ["first", second, "two coats", "dHdvIGNvYXRz", SECRET, OLD_SECRET, "T0KEN"] {
         ensure!(!log.contains(secret), "`{secret}` is in the log:\n{log}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_large_session_is_posted_whole() -> Result<()> {
+    let receiver = WebhookReceiver::start()?;
+    let host = host(&receiver, "payload = true")?;
+    let body: Vec<u8> = (0..5_000_000_u32).map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
+    put(&host, "large", body.clone())?;
+    delete(&host, "large")?;
+    let ended = receiver.wait_until_taken(2)?.pop().context("nothing")?;
+    ensure!(ended.is_signed_with(SECRET)?);
+    let payload = STANDARD.decode(ended.json()["data"]["payload"].as_str().context("no payload")?)?;
+    ensure!(payload == body, "{} bytes came of {}", payload.len(), body.len());
     Ok(())
 }
 

@@ -1,10 +1,14 @@
 //! Webhooks that are down, silent, in a hurry or gone elsewhere.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 use harness::{
     Host,
+    host::binary,
     http::Request,
     webhook_receiver::{Answer, Posted, WebhookReceiver},
 };
@@ -30,6 +34,10 @@ fn what_happens_while_the_receiver_is_down_waits_until_it_is_back_and_costs_no_a
         let metrics = Request::new("GET", "/metrics").send(host.http())?.text();
         Ok(metrics.contains("cloakroom_webhook_failing{store=\"default\",handler=\"audit\"} 1"))
     })?;
+
+    let told = Command::new(binary()?).args(["status", "--http", &host.http().to_string()]).output()?;
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    ensure!(told.contains("webhook `audit` has taken no events since") && told.contains("40 wait"), "{told}");
 
     let receiver = WebhookReceiver::at(address, None, |_, _| Answer::Status(200, None))?;
     let taken = receiver.wait_until_taken(40)?;

@@ -1,7 +1,7 @@
 //! Somebody who hears of the sessions of one store, event by event: what waits for it, and how it is delivered.
 //!
-//! Whoever has something to tell puts it into the backlog and goes on; the handler's own threads deliver. A handler that
-//! hangs holds up nobody but the events behind it in its own backlog.
+//! Whoever has something to tell puts it into the backlog and goes on; threads and tasks of the handler's own deliver. A
+//! handler that hangs holds up nobody but the events behind it in its own backlog.
 
 use std::{
     sync::{
@@ -150,6 +150,11 @@ impl Handler {
         whose.split_once('/') == Some((&self.store, self.receiver.name()))
     }
 
+    /// Whether a delivery can hold up its thread.
+    pub(in crate::sessions) fn computes(&self) -> bool {
+        matches!(self.receiver, Receiver::Plugin(_))
+    }
+
     /// How many deliveries may be under way at once.
     pub(in crate::sessions) fn concurrency(&self) -> usize {
         self.receiver.concurrency()
@@ -227,7 +232,7 @@ impl Handler {
             if let Some(health) = &mut state.health {
                 health.sent();
             }
-            // There may be more, for another thread.
+            // There may be more, for another of them.
             drop(state);
             self.news.notify_one();
         }

@@ -1,6 +1,6 @@
 //! Who hears of events one by one: a plugin or a webhook; and what may become of an attempt to tell them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     event::{Event, What},
@@ -94,7 +94,7 @@ impl Receiver {
     }
 
     /// Delivers an event, once.
-    pub(super) async fn tell(&self, event: &Event) -> Result<(), Undelivered> {
+    pub(super) async fn tell(&self, event: &Arc<Event>) -> Result<(), Undelivered> {
         match self {
             Self::Plugin(plugin) => call(plugin, event).await.map_err(|error| undelivered(&error, &event.key)),
             Self::Webhook(webhook) => webhook.post(event).await,

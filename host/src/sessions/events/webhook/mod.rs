@@ -7,13 +7,17 @@
 mod client;
 mod signature;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use hyper::{
     HeaderMap, StatusCode,
     header::{CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT},
 };
+use tokio::task::spawn_blocking;
 
 pub use self::client::WebhookError;
 use self::client::{Client, Failed};
@@ -23,10 +27,13 @@ use crate::{clock::Clock, config::WebhookConfig};
 /// The longest pause that a receiver is granted by `Retry-After`.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
+/// An event of more bytes is written and signed on a thread of its own: it would hold up the requests behind it.
+const LARGE: usize = 128 << 10;
+
 /// See the module.
 pub(in crate::sessions) struct Webhook {
     name: String,
-    config: WebhookConfig,
+    config: Arc<WebhookConfig>,
     client: Client,
     clock: Clock,
 }
@@ -35,7 +42,7 @@ impl Webhook {
     /// Nothing is connected yet.
     pub(in crate::sessions) fn open(name: &str, config: &WebhookConfig, clock: &Clock) -> Result<Self, WebhookError> {
         let client = Client::new(&config.url, config.timeout, config.connections)?;
-        Ok(Self { name: name.to_owned(), config: config.clone(), client, clock: clock.clone() })
+        Ok(Self { name: name.to_owned(), config: Arc::new(config.clone()), client, clock: clock.clone() })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -51,9 +58,11 @@ impl Webhook {
     }
 
     /// Posts an event, once.
-    pub(super) async fn post(&self, event: &Event) -> Result<(), Undelivered> {
-        let body = Bytes::from(SessionEvent::new(event, self.config.payload).text());
-        let headers = self.headers(&event.id.to_string(), &body).map_err(|why| Undelivered::Refused { why })?;
+    pub(super) async fn post(&self, event: &Arc<Event>) -> Result<(), Undelivered> {
+        let timestamp = self.clock.now().0 / 1000;
+        let refused = |why| Undelivered::Refused { why };
+        let (body, signatures) = self.write(event, timestamp).await.map_err(refused)?;
+        let headers = self.headers(&event.id.to_string(), timestamp, &signatures).map_err(refused)?;
         match self.client.post(headers, body).await {
             Ok((status, headers)) => judge(status, &headers, self.clock.now().into()),
             Err(Failed::Unreachable(why)) => Err(Undelivered::TurnedAway { why, pause: None }),
@@ -61,9 +70,22 @@ impl Webhook {
         }
     }
 
-    fn headers(&self, id: &str, body: &[u8]) -> Result<HeaderMap, String> {
-        let timestamp = self.clock.now().0 / 1000;
-        let signatures = signature::signatures(&self.config.secrets, id, timestamp, body);
+    /// The body and its signatures.
+    async fn write(&self, event: &Arc<Event>, timestamp: u64) -> Result<(Bytes, String), String> {
+        let (event, config) = (event.clone(), self.config.clone());
+        let is_large = event.size() > LARGE;
+        let write = move || {
+            let body = SessionEvent::new(&event, config.payload).text();
+            let signatures = signature::signatures(&config.secrets, &event.id.to_string(), timestamp, body.as_bytes());
+            (Bytes::from(body), signatures)
+        };
+        if !is_large {
+            return Ok(write());
+        }
+        spawn_blocking(write).await.map_err(|error| format!("the event cannot be written: {error}"))
+    }
+
+    fn headers(&self, id: &str, timestamp: u64, signatures: &str) -> Result<HeaderMap, String> {
         let value =
             |text: &str| HeaderValue::from_str(text).map_err(|error| format!("a header cannot be sent: {error}"));
         let mut headers = HeaderMap::with_capacity(6);
@@ -72,7 +94,7 @@ impl Webhook {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert("webhook-id", value(id)?);
         headers.insert("webhook-timestamp", HeaderValue::from(timestamp));
-        headers.insert("webhook-signature", value(&signatures)?);
+        headers.insert("webhook-signature", value(signatures)?);
         Ok(headers)
     }
 }
