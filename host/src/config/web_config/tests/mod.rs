@@ -71,7 +71,7 @@ fn no_password_is_ever_written() {
 
 #[test]
 fn the_section_for_another_provider_is_toml_once_its_comment_signs_are_removed() {
-    for file in ["azure-redis.config", "redis-connection-string.config", "sql-server.config"] {
+    for file in ["redis-connection-string.config", "sql-server.config"] {
         let made = translate(file, &fixture(file)).expect("a translation").toml;
         let (_, later) = made.split_once("\n# [stores.").expect("the section");
         let later = format!("# [stores.{later}");

@@ -93,7 +93,6 @@ pub(super) const SAMPLES: &[Sample] = &[
         remarks: &[
             (10, "<providers>"),
             (23, "customProvider: Microsoft.Web.Redis.RedisSessionStateProvider"),
-            (24, "provider attribute `applicationName`"),
             (25, "provider attribute `retryTimeoutInMilliseconds`"),
             (25, "provider attribute `operationTimeoutInMilliseconds`"),
             (25, "provider attribute `throwOnError`"),
