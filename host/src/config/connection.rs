@@ -73,6 +73,10 @@ pub struct ConnectionConfig {
     pub max_connections: Option<usize>,
     /// When data is on the disk, on SQLite.
     pub synchronous: Synchronous,
+    /// How many replicas of a Redis server have to have what was written before that is acknowledged.
+    pub wait_replicas: usize,
+    /// How long they may take.
+    pub wait_timeout: Duration,
     /// The file with the roots that a Redis server's certificate may go back to; `None`: those of the system.
     pub tls_ca: Option<PathBuf>,
     /// The file with the certificate that the host shows to a Redis server.
@@ -90,6 +94,8 @@ impl Default for ConnectionConfig {
             connect_timeout: Duration::from_secs(2),
             max_connections: None,
             synchronous: Synchronous::default(),
+            wait_replicas: 0,
+            wait_timeout: Duration::from_millis(200),
             tls_ca: None,
             tls_certificate: None,
             tls_key: None,
@@ -136,6 +142,8 @@ impl fmt::Debug for ConnectionConfig {
             connect_timeout,
             max_connections,
             synchronous,
+            wait_replicas,
+            wait_timeout,
             tls_ca,
             tls_certificate,
             tls_key,
@@ -148,6 +156,8 @@ impl fmt::Debug for ConnectionConfig {
             .field("connect_timeout", connect_timeout)
             .field("max_connections", max_connections)
             .field("synchronous", synchronous)
+            .field("wait_replicas", wait_replicas)
+            .field("wait_timeout", wait_timeout)
             .field("tls_ca", tls_ca)
             .field("tls_certificate", tls_certificate)
             .field("tls_key", tls_key)

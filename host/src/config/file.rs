@@ -113,6 +113,8 @@ pub(super) struct ConnectionSection {
     pub(super) connect_timeout: Option<WrittenDuration>,
     pub(super) max_connections: Option<WrittenCount>,
     pub(super) synchronous: Option<String>,
+    pub(super) wait_replicas: Option<WrittenCount>,
+    pub(super) wait_timeout: Option<WrittenDuration>,
     pub(super) tls_ca: Option<PathBuf>,
     pub(super) tls_certificate: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,

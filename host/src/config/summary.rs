@@ -104,6 +104,8 @@ fn connection(name: &str, connection: &ConnectionConfig, out: &mut fmt::Formatte
         writeln!(out, "max_connections = {count}")?;
     }
     writeln!(out, "synchronous = \"{}\"", connection.synchronous.name())?;
+    writeln!(out, "wait_replicas = {}", connection.wait_replicas)?;
+    writeln!(out, "wait_timeout = {}", time(connection.wait_timeout))?;
     let files = [
         ("tls_ca", &connection.tls_ca),
         ("tls_certificate", &connection.tls_certificate),

@@ -15,10 +15,11 @@ use redis::{
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
     cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
+    cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
 };
 use tokio::sync::OnceCell;
 
-use super::tls;
+use super::{replicas::Replicas, tls};
 use crate::config::ConnectionConfig;
 
 /// How often a lost connection is made again before a command fails.
@@ -39,6 +40,7 @@ pub struct RedisConnection {
     /// For connections that are not shared.
     client: Client,
     link: Link,
+    replicas: Replicas,
 }
 
 #[derive(Clone)]
@@ -116,7 +118,7 @@ impl RedisConnection {
                 .set_response_timeout(Some(config.timeout));
             Link::Server(ConnectionManager::new_lazy_with_config(client.clone(), settings)?)
         };
-        Ok(Self { name: name.into(), health: Arc::default(), client, link })
+        Ok(Self { name: name.into(), health: Arc::default(), client, link, replicas: Replicas::new(config) })
     }
 
     /// For connections of one's own to the server.
@@ -133,13 +135,31 @@ impl RedisConnection {
     pub(crate) async fn send(&self, command: &Cmd) -> RedisResult<Value> {
         let answer = match &self.link {
             Link::Server(manager) => manager.clone().req_packed_command(command).await,
-            Link::Cluster { client, connected } => {
-                let connection = connected.get_or_try_init(|| client.get_async_connection()).await?;
-                connection.clone().req_packed_command(command).await
-            }
+            Link::Cluster { .. } => self.cluster().await?.req_packed_command(command).await,
         };
         self.health.observe(&self.name, answer.as_ref().err());
         answer?.extract_error()
+    }
+
+    /// Sends a command to the master that has a key, over the connection on which commands with that key go.
+    async fn send_to_master_of(&self, key: &str, command: Cmd) -> RedisResult<Value> {
+        match &self.link {
+            Link::Server(_) => self.send(&command).await,
+            Link::Cluster { .. } => {
+                let master = SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
+                self.cluster().await?.route_command(command, RoutingInfo::SingleNode(master)).await
+            }
+        }
+    }
+
+    /// The connections to all nodes.
+    async fn cluster(&self) -> RedisResult<ClusterConnection> {
+        match &self.link {
+            Link::Cluster { client, connected } => {
+                connected.get_or_try_init(|| client.get_async_connection()).await.cloned()
+            }
+            Link::Server(_) => Err((ErrorKind::InvalidClientConfig, "it is no cluster").into()),
+        }
     }
 
     /// Says something to all who have subscribed to the channel.
@@ -160,6 +180,7 @@ impl RedisConnection {
     }
 
     /// Runs a script by its digest. A server that does not know it is given the whole of it, and knows it from then on.
+    /// Where that is configured, it is done when replicas have what it wrote.
     pub(super) async fn run(
         &self,
         script: &Script,
@@ -172,10 +193,14 @@ impl RedisConnection {
             arguments(&mut command);
             command
         };
-        match self.send(&command("EVALSHA", &script.digest)).await {
+        let answer = match self.send(&command("EVALSHA", &script.digest)).await {
             Err(error) if is_unknown_script(&error) => self.send(&command("EVAL", &script.source)).await,
             answer => answer,
+        }?;
+        if let (Some(wait), Some(key)) = (self.replicas.wait(), keys.first()) {
+            self.replicas.judge(&self.send_to_master_of(key, wait).await?)?;
         }
+        Ok(answer)
     }
 }
 

@@ -6,6 +6,7 @@
 mod connection;
 mod error;
 mod interface;
+mod replicas;
 mod reply;
 mod tls;
 

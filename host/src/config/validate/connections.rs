@@ -37,6 +37,13 @@ fn connection(name: &str, file: &ConnectionSection, findings: &mut Findings<'_>)
             .max_connections
             .map(|written| findings.count(&at("max_connections"), Some(written), 1, 1..=1000)),
         synchronous: synchronous(name, file, findings),
+        wait_replicas: findings.count(&at("wait_replicas"), file.wait_replicas, default.wait_replicas, 0..=100),
+        wait_timeout: findings.duration(
+            &at("wait_timeout"),
+            file.wait_timeout,
+            default.wait_timeout,
+            MILLISECOND..=MINUTE,
+        ),
         tls_ca: file.tls_ca.as_ref().map(|written| findings.path(written)),
         tls_certificate: file.tls_certificate.as_ref().map(|written| findings.path(written)),
         tls_key: file.tls_key.as_ref().map(|written| findings.path(written)),
@@ -50,6 +57,12 @@ fn connection(name: &str, file: &ConnectionSection, findings: &mut Findings<'_>)
         }
         Some(kind) if kind != ConnectionKind::Redis && config.cluster => {
             findings.report(&at("cluster"), "it is for Redis");
+        }
+        Some(kind) if kind != ConnectionKind::Redis && config.wait_replicas > 0 => {
+            findings.report(&at("wait_replicas"), "it is for Redis; elsewhere the server's configuration says so");
+        }
+        Some(_) if config.wait_replicas > 0 && config.wait_timeout >= config.timeout => {
+            findings.report(&at("wait_timeout"), "it has to be shorter than `timeout`, which ends the waiting as well");
         }
         Some(_) => {}
     }
