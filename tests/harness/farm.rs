@@ -8,11 +8,17 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::http::{Connection, Request};
+use crate::{
+    Host,
+    http::{Connection, Request},
+};
 
 /// Clients of each host that count, and what each adds.
 const CLIENTS: usize = 4;
 const UPDATES: usize = 50;
+
+/// Sessions whose ends are counted.
+const SESSIONS: usize = 100;
 
 /// Locks that are handed over to be measured; odd, so that one is in the middle.
 const TURNS: u32 = 21;
@@ -44,8 +50,46 @@ fn count(host: SocketAddr, session: &str) -> Result<()> {
     Ok(())
 }
 
+/// What one host stores comes back whole from the other: a payload of megabytes, its media type, whom it belongs to.
+pub fn comes_back_whole(hosts: [SocketAddr; 2], session: &str) -> Result<()> {
+    let bytes: Vec<u8> = (0..=255).cycle().take(3 << 20).collect();
+    let store = Request::new("PUT", session).header("Content-Type", "image/x-coat; a=\"b\"");
+    let stored = store.header("Session-Subject", "ann%20%C3%A9").body(bytes.clone()).send(hosts[0])?;
+    ensure!(stored.status == 201, "{} {}", stored.status, stored.text());
+    let read = Request::new("GET", session).send(hosts[1])?;
+    ensure!(read.status == 200 && read.body == bytes, "{}, {} bytes", read.status, read.body.len());
+    ensure!(read.must("content-type")? == "image/x-coat; a=\"b\"", "{:?}", read.headers);
+    ensure!(read.must("session-subject")? == "ann%20%C3%A9", "{:?}", read.headers);
+    Ok(())
+}
+
+/// The end of each session is in the log of one of the hosts, once. Both must have `[log] events = true`.
+pub fn each_end_is_told_once(hosts: [&Host; 2]) -> Result<()> {
+    for number in 0..SESSIONS {
+        let store = Request::new("PUT", format!("/v1/shop/sessions/{number}")).header("Session-Timeout", 1).body("hat");
+        let stored = store.send(hosts[number % 2].http())?;
+        ensure!(stored.status == 201, "{} {}", stored.status, stored.text());
+    }
+    let told = || hosts.iter().map(|host| host.log().matches("Session_End").count()).sum::<usize>();
+    hosts[0].wait_until("all ends are told", || Ok(told() >= SESSIONS))?;
+    ensure!(told() == SESSIONS, "{} were told", told());
+    Ok(())
+}
+
+/// A lock that one host releases gets to a client of the other sooner with notices than without.
+pub fn notices_make_waiting_shorter(host: impl Fn(&str) -> Result<Host>, session: &str) -> Result<()> {
+    let measured = |more| {
+        let hosts = [host(more)?, host(more)?];
+        hand_over([hosts[0].http(), hosts[1].http()], session)
+    };
+    let (without, with) = (measured("")?, measured("lock_notices = \"main\"\n")?);
+    println!("from the release in one host to the lock in another, median: {with:?} with notices, {without:?} without");
+    ensure!(with < without, "{with:?} with notices, {without:?} without");
+    Ok(())
+}
+
 /// How long the client of one host takes to get a lock that one of another host releases, in the middle.
-pub fn hand_over(hosts: [SocketAddr; 2], session: &str) -> Result<Duration> {
+fn hand_over(hosts: [SocketAddr; 2], session: &str) -> Result<Duration> {
     let [mut holder, mut waiter] = [Connection::open(hosts[0])?, Connection::open(hosts[1])?];
     let stored = Request::new("PUT", session).body("coat").send(hosts[0])?;
     ensure!(stored.status < 300, "{} {}", stored.status, stored.text());

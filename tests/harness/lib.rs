@@ -13,6 +13,7 @@ pub mod mono;
 pub mod network;
 pub mod postgres;
 pub mod redis;
+pub mod rules;
 pub mod server_sent_events;
 pub mod state_server;
 pub mod webhook_receiver;

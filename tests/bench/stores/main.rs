@@ -98,28 +98,36 @@ fn times(pair: &mut Pair, begin: Instant) -> Result<Vec<Duration>> {
 fn main() -> Result<()> {
     let redis = RedisServer::start_with(&["--appendfsync", "everysec"])?;
     let (postgres, mariadb) = (PostgresServer::start()?, MariaDbServer::start()?);
-    let file = tempfile::tempdir()?;
-    let sqlite = format!("sqlite://{}", file.path().join("sessions.db").display());
+    let directory = tempfile::tempdir()?;
+    let at = |url: String| format!("url = \"{url}\"\n");
+    let file = |name: &str, more: &str| at(format!("sqlite://{}", directory.path().join(name).display())) + more;
     println!(
-        "get-exclusive + set-and-release, {CONNECTIONS} connections, medians of {ROUNDS} rounds of {ROUND:?}; Redis writes to its \
-         disk every second, the others before they answer"
+        "get-exclusive + set-and-release, {CONNECTIONS} connections, medians of {ROUNDS} rounds of {ROUND:?}; Redis writes to \
+         its disk every second, SQL databases before they answer, but SQLite with synchronous = \"normal\" now and then"
     );
     for size in SIZES {
-        let at = |process: Option<u32>| process.map(Account::of).into_iter().collect::<Vec<_>>();
+        let server = |process: Option<u32>| process.map(Account::of).into_iter().collect::<Vec<_>>();
         let mut candidates = vec![
-            through_host::candidate("memory", "memory", None, Vec::new(), size)?,
-            through_host::candidate("redis", "redis", Some(&redis.url()), at(redis.process_id()), size)?,
+            through_host::candidate("memory", "memory", "", Vec::new(), size)?,
+            through_host::candidate("redis", "redis", &at(redis.url()), server(redis.process_id()), size)?,
             originals::microsoft(&redis, size)?,
             originals::harbour(&redis, size)?,
             through_host::candidate(
-                "sql on PostgreSQL",
+                "sql, PostgreSQL",
                 "sql",
-                Some(&postgres.url()),
-                at(postgres.process_id()),
+                &at(postgres.url()),
+                server(postgres.process_id()),
                 size,
             )?,
-            through_host::candidate("sql on MariaDB", "sql", Some(&mariadb.url()), at(mariadb.process_id()), size)?,
-            through_host::candidate("sql on SQLite", "sql", Some(&sqlite), Vec::new(), size)?,
+            through_host::candidate("sql, MariaDB", "sql", &at(mariadb.url()), server(mariadb.process_id()), size)?,
+            through_host::candidate("sql, SQLite", "sql", &file("full.db", ""), Vec::new(), size)?,
+            through_host::candidate(
+                "sql, SQLite, \"normal\"",
+                "sql",
+                &file("normal.db", "synchronous = \"normal\"\n"),
+                Vec::new(),
+                size,
+            )?,
         ];
         for round in 0..=ROUNDS {
             for candidate in &mut candidates {

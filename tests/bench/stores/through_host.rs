@@ -8,16 +8,17 @@ use harness::{
 
 use crate::{Account, CONNECTIONS, Candidate, Pair, SESSIONS};
 
-/// A host that keeps its sessions with this plugin on the back end behind `url`, and whose servers are these besides.
+/// A host that keeps its sessions with this plugin on a back end, by these lines of the connection's configuration, and whose
+/// servers are these besides.
 pub(crate) fn candidate(
     name: &'static str,
     provider: &str,
-    url: Option<&str>,
+    connection: &str,
     mut accounts: Vec<Account>,
     size: usize,
 ) -> Result<Candidate> {
-    let connection = url.map(|url| format!("[connections.main]\nurl = {url:?}\n")).unwrap_or_default();
-    let host = Host::start(&format!("{connection}[stores.default]\nprovider = \"{provider}\"\n"))?;
+    let section = if connection.is_empty() { "" } else { "[connections.main]\n" };
+    let host = Host::start(&format!("{section}{connection}[stores.default]\nprovider = \"{provider}\"\n"))?;
     accounts.push(Account::of(host.process_id().context("the host does not run")?));
     let host = std::sync::Arc::new(host);
     let connections = (0..CONNECTIONS).map(|number| -> Result<Pair> {

@@ -7,14 +7,10 @@ mod layouts;
 mod outages;
 mod tls;
 
-use std::{fs, process::Command};
+use std::fs;
 
-use anyhow::{Context, Result, ensure};
-use harness::{
-    Host,
-    host::{binary, plugins_directory},
-    redis::RedisServer,
-};
+use anyhow::{Context, Result};
+use harness::{Host, host::plugins_directory, redis::RedisServer, rules::are_kept_by_two_hosts};
 use tempfile::TempDir;
 
 /// The plugins that a host needs, with what they are granted.
@@ -38,14 +34,9 @@ fn host(plugins: &TempDir, more: &str) -> Result<Host> {
     ))
 }
 
-/// Runs `cloakroom check` on the store.
+/// Runs `cloakroom check` on the store, as two hosts.
 fn check(plugins: &TempDir, connection: &[&str]) -> Result<()> {
-    let checked =
-        Command::new(binary()?).arg("check").arg(plugins.path().join("redis.wasm")).args(connection).output()?;
-    let report = String::from_utf8_lossy(&checked.stdout);
-    ensure!(checked.status.success(), "{report}{}", String::from_utf8_lossy(&checked.stderr));
-    println!("{}", report.lines().last().unwrap_or_default());
-    Ok(())
+    are_kept_by_two_hosts(&plugins.path().join("redis.wasm"), connection)
 }
 
 /// A server and hosts whose sessions are on it.

@@ -1,32 +1,15 @@
-//! `cloakroom check` finds every rule of the contract kept.
+//! `cloakroom check` finds every rule of the contract kept, by two hosts that begin at the same time on a database without
+//! tables.
 
-use std::process::{Child, Command, Stdio};
-
-use anyhow::{Result, ensure};
-use harness::host::binary;
+use anyhow::Result;
+use harness::rules::are_kept_by_two_hosts;
 
 use crate::database::{Farm, Kind};
 
-fn check(farm: &Farm) -> Result<Child> {
-    Ok(Command::new(binary()?)
-        .arg("check")
-        .arg(farm.directory.path().join("sql.wasm"))
-        .args(["--connection", &format!("main={}", farm.url())])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?)
-}
-
-/// Two hosts that begin at the same time on a database without tables.
 fn keeps_every_rule(kind: Kind) -> Result<()> {
     let farm = Farm::start(kind)?;
-    for running in [check(&farm)?, check(&farm)?] {
-        let checked = running.wait_with_output()?;
-        let report = String::from_utf8_lossy(&checked.stdout);
-        ensure!(checked.status.success(), "{kind:?}: {report}{}", String::from_utf8_lossy(&checked.stderr));
-        println!("{kind:?}: {}", report.lines().last().unwrap_or_default());
-    }
-    Ok(())
+    let component = farm.directory.path().join("sql.wasm");
+    are_kept_by_two_hosts(&component, &["--connection", &format!("main={}", farm.url())])
 }
 
 #[test]
