@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -10,8 +11,11 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
-use crate::{addresses::free_address, certificates::Certificates, network::Side};
+use crate::{addresses::free_address, certificates::Certificates, host::plugins_directory, network::Side};
 
+/// The servers' programs.
+const REDIS: &str = "redis-server";
+const VALKEY: &str = "valkey-server";
 /// How long it may take until it answers.
 const START_DEADLINE: Duration = Duration::from_secs(20);
 /// Time between two looks whether it does.
@@ -20,6 +24,8 @@ const POLL: Duration = Duration::from_millis(10);
 /// A server process. Dropping it kills the process and deletes its data.
 pub struct RedisServer {
     process: Option<Child>,
+    /// What runs.
+    program: PathBuf,
     side: Side,
     address: SocketAddr,
     /// More of its configuration.
@@ -37,25 +43,31 @@ impl RedisServer {
 
     /// The same with more configuration, as its command line has it.
     pub fn start_with(arguments: &[&str]) -> Result<Self> {
-        Self::start_as(Side::NEAR, arguments, None)
+        Self::start_as(Side::NEAR, REDIS.into(), arguments, None)
     }
 
     /// One that speaks TLS only, and with clients that show a certificate.
     pub fn start_with_tls(certificates: Certificates) -> Result<Self> {
-        Self::start_as(Side::NEAR, &[], Some(certificates))
+        Self::start_as(Side::NEAR, REDIS.into(), &[], Some(certificates))
+    }
+
+    /// One that is Valkey: the machine's, or the one that was fetched for the tests.
+    pub fn start_valkey() -> Result<Self> {
+        let fetched = plugins_directory()?.join("../tools/valkey/usr/bin").join(VALKEY);
+        Self::start_as(Side::NEAR, if fetched.exists() { fetched } else { VALKEY.into() }, &[], None)
     }
 
     /// One on this side of a network.
     pub fn start_on(side: Side) -> Result<Self> {
         // It believes that whoever comes from elsewhere must have a password.
-        Self::start_as(side, &["--protected-mode", "no"], None)
+        Self::start_as(side, REDIS.into(), &["--protected-mode", "no"], None)
     }
 
-    fn start_as(side: Side, arguments: &[&str], certificates: Option<Certificates>) -> Result<Self> {
+    fn start_as(side: Side, program: PathBuf, arguments: &[&str], certificates: Option<Certificates>) -> Result<Self> {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let directory = tempfile::tempdir()?;
         let address = SocketAddr::new(side.address, free_address()?.port());
-        let mut server = Self { process: None, side, address, arguments, certificates, directory };
+        let mut server = Self { process: None, program, side, address, arguments, certificates, directory };
         server.start_again()?;
         Ok(server)
     }
@@ -89,7 +101,7 @@ impl RedisServer {
 
     /// Starts it after [`RedisServer::kill`], with the data that it had.
     pub fn start_again(&mut self) -> Result<()> {
-        let mut server = self.side.command("redis-server");
+        let mut server = self.side.command(&self.program);
         let port = self.address.port().to_string();
         match &self.certificates {
             None => server.args(["--port", &port]),
@@ -108,11 +120,11 @@ impl RedisServer {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .context("cannot start redis-server; `make test` installs it")?;
+            .with_context(|| format!("cannot start {}; `make test` installs it", self.program.display()))?;
         self.process = Some(process);
         let deadline = Instant::now() + START_DEADLINE;
         while self.ask(&["PING"])? != "PONG" {
-            ensure!(Instant::now() < deadline, "redis-server does not serve on {}", self.address);
+            ensure!(Instant::now() < deadline, "{} does not serve on {}", self.program.display(), self.address);
             thread::sleep(POLL);
         }
         Ok(())

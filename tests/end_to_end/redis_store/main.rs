@@ -6,6 +6,7 @@ mod killed;
 mod layouts;
 mod outages;
 mod tls;
+mod valkey;
 
 use std::fs;
 
