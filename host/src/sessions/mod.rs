@@ -1,4 +1,4 @@
-//! The session service: which store a session belongs to, IDs, waiting for locks, sweeping and events.
+//! The session service: which store a session belongs to, IDs, waiting for locks, sweeping, events and migrations.
 //!
 //! Front ends call [`SessionService`]; it calls the plugin runtime. It knows no protocol and no wasm.
 
@@ -9,7 +9,9 @@ mod journal;
 mod lines;
 mod migration;
 mod notices;
+mod opening;
 mod service;
+mod status;
 mod store;
 mod sweeper;
 
@@ -20,4 +22,6 @@ pub use events::{
 };
 pub use migration::{MigrationRefused, MigrationRequest, MigrationState, MigrationStatus};
 pub use notices::notice_channel;
-pub use service::{Created, NewData, OpenError, RotateOutcome, SessionService, StoreStatus, WriteOptions};
+pub use opening::OpenError;
+pub use service::{Created, NewData, RotateOutcome, SessionService, WriteOptions};
+pub use status::StoreStatus;

@@ -8,29 +8,30 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use thiserror::Error;
 use tokio::{runtime::Handle, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     SessionError,
     abandoned::Detached,
-    events::{self, EventSink, EventStream, Handler, HandlerLimits, HandlerStatus, Receiver, Webhook, WebhookError},
+    events::{self, EventSink, EventStream},
     lines::Lines,
     migration::{MigrationRefused, MigrationRequest, MigrationStatus, Migrations},
     notices::Exchange,
+    opening::{OpenError, open_handlers, open_plugins, open_webhooks},
+    status::StoreStatus,
     store::{Plugins, Store, Surroundings},
     sweeper,
 };
 use crate::{
     capabilities::{Connections, kv::Kv},
     clock::{Clock, UnixMillis},
-    config::{Config, DEFAULT_STORE, StoreConfig},
+    config::{Config, DEFAULT_STORE},
     contract::{
         Condition, GetExclusiveOutcome, GetOutcome, Lock, LockId, Payload, ReleaseOutcome, RemoveOutcome, ResetOutcome,
         SessionKey, SessionPage, SetOutcome,
     },
-    plugins::{FindError, IdManager, PluginDirectory, PluginStatus, Provider},
+    plugins::{PluginDirectory, PluginStatus},
 };
 
 /// What a front end asks to have stored.
@@ -413,131 +414,4 @@ impl SessionService {
     fn store_of(&self, key: &SessionKey) -> &Arc<Store> {
         self.store(key.application())
     }
-}
-
-async fn open_plugins(
-    name: &str,
-    store: &StoreConfig,
-    plugins: &PluginDirectory,
-) -> Result<(Provider, IdManager), OpenError> {
-    let unusable = |error: FindError| OpenError::Plugin { store: name.to_owned(), error };
-    let mut provider = plugins.provider(&store.provider, name, &store.settings, None).await.map_err(unusable)?;
-    let none = BTreeMap::new();
-    for plugin in store.wrapped_by.iter().rev() {
-        let settings = store.plugin_settings.get(plugin).unwrap_or(&none);
-        provider = plugins.provider(plugin, name, settings, Some(provider)).await.map_err(unusable)?;
-    }
-    let ids = plugins.id_manager(&store.id_generator, name, &store.id_settings).await.map_err(unusable)?;
-    Ok((provider, ids))
-}
-
-async fn open_handlers(
-    name: &str,
-    store: &StoreConfig,
-    plugins: &PluginDirectory,
-    clock: &Clock,
-    kv: &Kv,
-) -> Result<Vec<Arc<Handler>>, OpenError> {
-    let none = BTreeMap::new();
-    let mut opened = Vec::new();
-    for plugin in &store.events {
-        let settings = store.plugin_settings.get(plugin).unwrap_or(&none);
-        let handler = plugins.event_handler(plugin, name, settings).await;
-        opened.push(handler.map_err(|error| OpenError::Plugin { store: name.to_owned(), error })?);
-    }
-    let open = |plugin| {
-        let (receiver, limits) = (Receiver::Plugin(plugin), HandlerLimits::of_plugins(name, store));
-        Arc::new(Handler::open(name, receiver, limits, clock, kv))
-    };
-    Ok(opened.into_iter().map(open).collect())
-}
-
-fn open_webhooks(
-    store_name: &str,
-    store: &StoreConfig,
-    config: &Config,
-    clock: &Clock,
-    kv: &Kv,
-) -> Result<Vec<Arc<Handler>>, OpenError> {
-    let mut opened = Vec::new();
-    for (name, config) in store.webhooks.iter().filter_map(|name| config.webhooks.get_key_value(name)) {
-        let webhook = Webhook::open(name, config, clock).map_err(|error| OpenError::Webhook {
-            store: store_name.to_owned(),
-            webhook: name.clone(),
-            error,
-        })?;
-        if config.is_readable_on_the_way() {
-            tracing::warn!(
-                store = store_name,
-                webhook = name,
-                "session IDs are posted without TLS to another machine; write https:// if it can"
-            );
-        }
-        let (receiver, limits) = (Receiver::Webhook(Box::new(webhook)), HandlerLimits::of_webhook(name, config));
-        opened.push(Arc::new(Handler::open(store_name, receiver, limits, clock, kv)));
-    }
-    Ok(opened)
-}
-
-/// Why a store could not be opened.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    /// The plugin is not there, not of the kind, or does not start.
-    #[error("store `{store}` cannot be opened: {error}")]
-    Plugin {
-        /// The store.
-        store: String,
-        /// What is wrong with the plugin.
-        error: FindError,
-    },
-    /// A webhook cannot be used.
-    #[error("webhook `{webhook}` of store `{store}` cannot be used: {error}")]
-    Webhook {
-        /// The store.
-        store: String,
-        /// The webhook.
-        webhook: String,
-        /// What is wrong with it.
-        error: WebhookError,
-    },
-    /// There is no such store.
-    #[error("there is no store `{store}`; add a section `[stores.{store}]`")]
-    NoSuchStore {
-        /// The name that was looked for.
-        store: String,
-    },
-}
-
-/// What is known of a store.
-#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
-#[serde(default)]
-pub struct StoreStatus {
-    /// Its name.
-    pub name: String,
-    /// The plugin that keeps its sessions.
-    pub provider: String,
-    /// The plugins that wrap that one, outermost first.
-    pub wrapped_by: Vec<String>,
-    /// The plugin that makes its IDs.
-    pub id_generator: String,
-    /// The default idle timeout, seconds.
-    pub idle_timeout: u32,
-    /// The absolute timeout, seconds, if it has one.
-    pub absolute_timeout: Option<u64>,
-    /// The largest payload, bytes.
-    pub max_payload: usize,
-    /// Operations served since the start.
-    pub operations: u64,
-    /// Operations that failed since the start.
-    pub failures: u64,
-    /// Sessions begun since the start.
-    pub started: u64,
-    /// Sessions that expired since the start.
-    pub expired: u64,
-    /// Sessions that were removed since the start.
-    pub removed: u64,
-    /// Requests waiting in line for a lock now.
-    pub waiting: usize,
-    /// The plugins and webhooks that hear of its sessions.
-    pub events: Vec<HandlerStatus>,
 }

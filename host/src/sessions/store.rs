@@ -16,7 +16,8 @@ use super::{
     events::{EventSink, Handler},
     journal::{Counts, Journal},
     lines::{Lines, Try},
-    service::{Created, NewData, RotateOutcome, StoreStatus, WriteOptions},
+    service::{Created, NewData, RotateOutcome, WriteOptions},
+    status::StoreStatus,
 };
 use crate::{
     clock::Clock,
