@@ -99,9 +99,11 @@ async fn a_call_that_is_given_up_rolls_its_transaction_back() {
     let transaction = database.connection.begin().await.expect("a transaction");
     transaction.execute("INSERT INTO coats VALUES (1)", &[], MOST).await.expect("a row");
     {
-        let insert = transaction.execute("INSERT INTO coats VALUES (2)", &[], MOST);
+        let many = "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) \
+                    INSERT INTO coats SELECT i FROM n";
+        let insert = transaction.execute(many, &[], MOST);
         let mut insert = std::pin::pin!(insert);
-        // Begun and not waited for.
+        // Begun and not waited for: so many are not inserted at once.
         let begun = std::future::poll_fn(|context| std::task::Poll::Ready(insert.as_mut().poll(context).is_pending()));
         assert!(begun.await);
     }
