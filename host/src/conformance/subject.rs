@@ -28,7 +28,9 @@ pub(super) struct Subject {
 
 impl Subject {
     pub(super) fn new(plugin: Plugin, on: Vec<Plugin>, clock: Clock, settings: BTreeMap<String, String>) -> Self {
-        let run = format!("check-{:x}", clock.now().0);
+        // Two runs may begin in the same millisecond.
+        let random = getrandom::u32().unwrap_or_else(|_| std::process::id());
+        let run = format!("check-{:x}-{random:x}", clock.now().0);
         Self { plugin, clock, settings, on, run, stores: AtomicU64::new(0), failures: Mutex::default() }
     }
 
