@@ -38,8 +38,7 @@ local function found(idle)
   for place, length in ipairs({8, 1, 0, 0, 4, 4}) do is_sound = is_sound and f[place] and #f[place] >= length end
   if not is_sound then return nil, 'the session is no hash of the seven fields that Harbour.RedisSessionStateStore keeps' end
   local s = {born = f[1], created = from_ticks(f[1])}
-  local left = redis.call('PTTL', session)
-  if left >= 0 then s.expires = now + left end
+  s.expires = expiry_of(session)
   s.minutes = struct.unpack('<i4', f[5])
   local same = idle and (idle == 0 and NO_TIMEOUT or minutes(idle)) == s.minutes
   s.idle = same and idle or math.max(s.minutes, 1) * 60

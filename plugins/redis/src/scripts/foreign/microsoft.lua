@@ -21,10 +21,10 @@ local function found()
   if size == 0 and redis.call('EXISTS', data) == 0 then return nil end
   if size < 4 then return nil, 'the session is shorter than a collection can be' end
   local s = {}
-  local left, idle = redis.call('PTTL', data), redis.call('GET', timeout)
-  if left >= 0 then s.expires = now + left end
+  local idle = redis.call('GET', timeout)
+  s.expires = expiry_of(data)
   -- The other provider keeps a session without a timeout only until it is used for the first time.
-  s.idle = idle and tonumber(idle) or (left < 0 and 0 or 1200)
+  s.idle = idle and tonumber(idle) or (s.expires and 1200 or 0)
   s.marked = redis.call('GETRANGE', data, -#MARK, -1) == MARK
   s.fresh = redis.call('GETRANGE', data, 0, #FRESH - 1) == FRESH
   local token = redis.call('GET', lock)
