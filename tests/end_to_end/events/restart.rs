@@ -25,7 +25,7 @@ fn events_that_wait_when_the_host_stops_are_delivered_after_the_next_start() -> 
         let of = |id: &str| heard.iter().filter(|line| line.contains(id)).cloned().collect::<Vec<_>>();
         ensure!(of("of a ") == ["start of a in shop", "end of a removed v1 [two coats] text/plain ada"], "{heard:?}");
         ensure!(of("of b ") == ["start of b in shop"], "{heard:?}");
-        ensure!(audited.status("probe")?["queued"] == 0);
+        audited.host.wait_until("nothing is queued", || Ok(audited.status("probe")?["queued"] == 0))?;
         // Once.
         audited.host.restart()?;
         audited.put("c", "coat")?;

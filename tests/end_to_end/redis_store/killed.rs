@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::Duration,
 };
@@ -14,6 +14,8 @@ use crate::Farm;
 
 const CLIENTS: usize = 8;
 const SESSION: &str = "/v1/shop/sessions/a";
+/// Updates that are acknowledged before the next host is killed.
+const BETWEEN: u64 = 20;
 /// A lock that is held longer than this is taken for that of a host that died.
 const TOO_LONG: Duration = Duration::from_secs(1);
 
@@ -32,18 +34,20 @@ fn a_host_that_is_killed_loses_no_acknowledged_update_and_its_locks_can_be_broke
     let mut hosts = [farm.host("")?, farm.host("")?];
     ensure!(Request::new("PUT", SESSION).body("0").send(hosts[0].http())?.status == 201);
     let addresses = [hosts[0].http(), hosts[1].http()];
-    let stop = AtomicBool::new(false);
+    let (stop, updates) = (AtomicBool::new(false), AtomicU64::new(0));
     let counted = thread::scope(|scope| -> Result<Vec<Counted>> {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
-                let stop = &stop;
-                scope.spawn(move || Client { addresses, at: number % 2, connection: None }.count(stop))
+                let (stop, updates) = (&stop, &updates);
+                scope.spawn(move || Client { addresses, at: number % 2, connection: None }.count(stop, updates))
             })
             .collect();
         let mut killing = || -> Result<()> {
             for turn in 0..6_u64 {
                 thread::sleep(Duration::from_millis(400 + 37 * turn));
                 let host = &mut hosts[usize::try_from(turn % 2)?];
+                let enough = (turn + 1) * BETWEEN;
+                host.wait_until("enough was counted", || Ok(updates.load(Ordering::Relaxed) >= enough))?;
                 host.kill()?;
                 thread::sleep(Duration::from_millis(200));
                 host.restart()?;
@@ -90,7 +94,7 @@ impl Client {
         answer
     }
 
-    fn count(mut self, stop: &AtomicBool) -> Result<Counted> {
+    fn count(mut self, stop: &AtomicBool, updates: &AtomicU64) -> Result<Counted> {
         let mut counted = Counted::default();
         while !stop.load(Ordering::Relaxed) {
             let Some(locked) = self.ask(&Request::new("POST", format!("{SESSION}/lock")).header("Prefer", "wait=2"))
@@ -110,7 +114,10 @@ impl Client {
             let next = locked.text().parse::<u64>().context("a number")? + 1;
             let store = Request::new("PUT", SESSION).header("Session-Lock", locked.must("session-lock")?);
             match self.ask(&store.body(next.to_string())).map(|stored| stored.status) {
-                Some(204) => counted.acknowledged += 1,
+                Some(204) => {
+                    counted.acknowledged += 1;
+                    updates.fetch_add(1, Ordering::Relaxed);
+                }
                 None | Some(503) => counted.unknown += 1,
                 Some(status) => bail!("a PUT was answered {status}"),
             }
