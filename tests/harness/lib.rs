@@ -3,6 +3,7 @@
 
 mod account;
 mod addresses;
+pub mod aspnet_redis;
 pub mod certificates;
 pub mod docs;
 pub mod farm;

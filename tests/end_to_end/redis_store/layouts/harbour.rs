@@ -6,14 +6,16 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use harness::{Host, http::Request};
-
-use super::{
-    ID, Ours,
-    collection::Collection,
-    harbour_provider::{Found, HarbourProvider},
-    host, http, locked, ttl, wait_for_lock,
+use harness::{
+    Host,
+    aspnet_redis::{
+        Collection,
+        harbour::{Found, HarbourProvider},
+    },
+    http::Request,
 };
+
+use super::{ID, Ours, host, http, locked, ttl, wait_for_lock};
 use crate::Farm;
 
 const SETTINGS: &str = "layout = \"harbour\"\napplication = \"RedisSessions\"";
@@ -30,7 +32,7 @@ impl Mixed {
     fn start() -> Result<Self> {
         let farm = Farm::start()?;
         let host = host(&farm, SETTINGS)?;
-        let (ours, theirs) = (Ours::open(&host, ID)?, HarbourProvider::open(&farm, ID)?);
+        let (ours, theirs) = (Ours::open(&host, ID)?, HarbourProvider::open(&farm.redis, ID)?);
         Ok(Self { farm, host, ours, theirs })
     }
 
@@ -262,7 +264,7 @@ fn half_of_the_farm_has_moved_and_no_update_is_lost() -> Result<()> {
     const UPDATES: i32 = 40;
     let farm = Farm::start()?;
     let hosts = [host(&farm, SETTINGS)?, host(&farm, SETTINGS)?];
-    HarbourProvider::open(&farm, ID)?.set_and_release_item_exclusive(&Collection::hits(0), None)?;
+    HarbourProvider::open(&farm.redis, ID)?.set_and_release_item_exclusive(&Collection::hits(0), None)?;
     thread::scope(|scope| {
         let ours = hosts.iter().map(|host| {
             scope.spawn(|| -> Result<()> {
@@ -276,7 +278,7 @@ fn half_of_the_farm_has_moved_and_no_update_is_lost() -> Result<()> {
         });
         let theirs = (0..CLIENTS).map(|_| {
             scope.spawn(|| -> Result<()> {
-                let mut provider = HarbourProvider::open(&farm, ID)?;
+                let mut provider = HarbourProvider::open(&farm.redis, ID)?;
                 for _ in 0..UPDATES {
                     let (items, lock_id) = loop {
                         match provider.get_item_exclusive()? {
@@ -294,7 +296,7 @@ fn half_of_the_farm_has_moved_and_no_update_is_lost() -> Result<()> {
         let all: Vec<_> = ours.chain(theirs).collect();
         all.into_iter().try_for_each(|client| client.join().expect("no panic"))
     })?;
-    let (items, _) = HarbourProvider::open(&farm, ID)?.locked()?;
+    let (items, _) = HarbourProvider::open(&farm.redis, ID)?.locked()?;
     ensure!(items.count()? == 2 * CLIENTS * UPDATES, "{items:?}");
     Ok(())
 }

@@ -3,15 +3,17 @@
 use std::{thread, time::Duration};
 
 use anyhow::{Result, ensure};
-use harness::{Host, http::Request, state_server::request};
-
-use super::{
-    ID, Ours,
-    collection::Collection,
-    host, http, locked,
-    microsoft_provider::{Found, MicrosoftProvider},
-    ttl, wait_for_lock,
+use harness::{
+    Host,
+    aspnet_redis::{
+        Collection,
+        microsoft::{Found, MicrosoftProvider},
+    },
+    http::Request,
+    state_server::request,
 };
+
+use super::{ID, Ours, host, http, locked, ttl, wait_for_lock};
 use crate::Farm;
 
 const SETTINGS: &str = "layout = \"microsoft\"\napplication = \"/\"";
@@ -32,7 +34,7 @@ impl Mixed {
     fn with(settings: &str) -> Result<Self> {
         let farm = Farm::start()?;
         let host = host(&farm, &format!("{SETTINGS}\n{settings}"))?;
-        let (ours, theirs) = (Ours::open(&host, ID)?, MicrosoftProvider::open(&farm, ID)?);
+        let (ours, theirs) = (Ours::open(&host, ID)?, MicrosoftProvider::open(&farm.redis, ID)?);
         Ok(Self { farm, host, ours, theirs })
     }
 
@@ -337,7 +339,7 @@ fn half_of_the_farm_has_moved_and_no_update_is_lost() -> Result<()> {
     const UPDATES: i32 = 50;
     let farm = Farm::start()?;
     let hosts = [host(&farm, SETTINGS)?, host(&farm, SETTINGS)?];
-    MicrosoftProvider::open(&farm, ID)?.set_and_release_item_exclusive(&Collection::hits(0), None)?;
+    MicrosoftProvider::open(&farm.redis, ID)?.set_and_release_item_exclusive(&Collection::hits(0), None)?;
     thread::scope(|scope| {
         let ours = hosts.iter().cycle().take(4).map(|host| {
             scope.spawn(|| -> Result<()> {
@@ -351,7 +353,7 @@ fn half_of_the_farm_has_moved_and_no_update_is_lost() -> Result<()> {
         });
         let theirs = (0..CLIENTS).map(|_| {
             scope.spawn(|| -> Result<()> {
-                let mut provider = MicrosoftProvider::open(&farm, ID)?;
+                let mut provider = MicrosoftProvider::open(&farm.redis, ID)?;
                 for _ in 0..UPDATES {
                     let (items, token) = loop {
                         match provider.get_item_exclusive()? {
@@ -368,7 +370,7 @@ fn half_of_the_farm_has_moved_and_no_update_is_lost() -> Result<()> {
         let all: Vec<_> = ours.chain(theirs).collect();
         all.into_iter().try_for_each(|client| client.join().expect("no panic"))
     })?;
-    let (items, _) = MicrosoftProvider::open(&farm, ID)?.locked()?;
+    let (items, _) = MicrosoftProvider::open(&farm.redis, ID)?.locked()?;
     ensure!(items.count()? == 2 * CLIENTS * UPDATES, "{items:?}");
     Ok(())
 }

@@ -1,25 +1,21 @@
 //! Farms that move over from other providers one server at a time.
 //!
-//! The originals run on the .NET Framework only, so `microsoft_provider.rs` and `harbour_provider.rs` do on the same server,
-//! command by command, what they do; the other files are about hosts and those side by side.
+//! The originals run on the .NET Framework only; what they do is done again by [`harness::aspnet_redis`], on the same server.
 
-mod collection;
 mod contract;
 mod harbour;
-mod harbour_provider;
 mod microsoft;
-mod microsoft_provider;
 
 use std::{thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use harness::{
     Host,
+    aspnet_redis::Collection,
     http::{Answer, Request},
     state_server::{Connection, Response, request},
 };
 
-use self::collection::Collection;
 use crate::Farm;
 
 /// A client of the State Server protocol on a host.

@@ -1,17 +1,19 @@
 //! What Microsoft.Web.RedisSessionStateProvider 5 does: the operations of a `SessionStateStoreProviderAsyncBase`, each one
 //! script on three keys.
 
-use std::time::SystemTime;
+use std::{sync::LazyLock, time::SystemTime};
 
 use anyhow::Result;
 use redis::{Client, Connection, Script};
 
-use super::collection::Collection;
-use crate::Farm;
+use super::Collection;
+use crate::redis::RedisServer;
 
 /// Takes the lock if it is free, for as long as a request may last. Answers the holder, the items if it is the caller, the
 /// timeout, and whether somebody else holds the lock.
-const TAKE: &str = "
+static TAKE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "
     local taken = redis.call('SETNX', KEYS[1], ARGV[1]) == 1
     if taken then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
     local holder = redis.call('GET', KEYS[1])
@@ -22,9 +24,13 @@ const TAKE: &str = "
         redis.call('EXPIRE', KEYS[2], timeout)
         redis.call('EXPIRE', KEYS[3], timeout)
     end
-    return {holder, items, timeout or '-1', taken and 0 or 1}";
+    return {holder, items, timeout or '-1', taken and 0 or 1}",
+    )
+});
 
-const READ: &str = "
+static READ: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "
     local holder = redis.call('GET', KEYS[1]) or ''
     local items = ''
     if holder == '' then items = redis.call('GET', KEYS[2]) end
@@ -33,10 +39,14 @@ const READ: &str = "
         redis.call('EXPIRE', KEYS[2], timeout)
         redis.call('EXPIRE', KEYS[3], timeout)
     end
-    return {holder, items, timeout or '-1', 0}";
+    return {holder, items, timeout or '-1', 0}",
+    )
+});
 
 /// Slides the session whoever holds the lock.
-const RELEASE: &str = "
+static RELEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "
     if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
     local timeout = redis.call('GET', KEYS[3])
     if timeout then
@@ -45,30 +55,46 @@ const RELEASE: &str = "
     else
         redis.call('EXPIRE', KEYS[2], ARGV[2])
     end
-    return 1";
+    return 1",
+    )
+});
 
 /// Neither looks at the lock nor touches it.
-const SET: &str = "
+static SET: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "
     redis.call('SET', KEYS[2], ARGV[1])
     redis.call('EXPIRE', KEYS[2], ARGV[2])
     redis.call('SET', KEYS[3], ARGV[2])
     redis.call('EXPIRE', KEYS[3], ARGV[2])
-    return 1";
+    return 1",
+    )
+});
 
 /// Says nothing if the lock is not the caller's. No token is as good as the right one.
-const UPDATE: &str = "
+static UPDATE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "
     if ARGV[1] ~= '' and redis.call('GET', KEYS[1]) ~= ARGV[1] then return 1 end
     redis.call('SET', KEYS[2], ARGV[3])
     redis.call('EXPIRE', KEYS[2], ARGV[2])
     redis.call('SET', KEYS[3], ARGV[2])
     redis.call('EXPIRE', KEYS[3], ARGV[2])
-    return redis.call('DEL', KEYS[1])";
+    return redis.call('DEL', KEYS[1])",
+    )
+});
 
-const REMOVE: &str = "
+static REMOVE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "
     if ARGV[1] ~= '' and redis.call('GET', KEYS[1]) ~= ARGV[1] then return 1 end
-    return redis.call('DEL', KEYS[2], KEYS[3], KEYS[1])";
+    return redis.call('DEL', KEYS[2], KEYS[3], KEYS[1])",
+    )
+});
 
-const TOUCH: &str = "
+static TOUCH: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "
     if redis.call('EXISTS', KEYS[2]) == 0 then return 1 end
     local timeout = redis.call('GET', KEYS[3])
     if not timeout then
@@ -77,32 +103,41 @@ const TOUCH: &str = "
     end
     redis.call('EXPIRE', KEYS[2], timeout)
     redis.call('EXPIRE', KEYS[3], timeout)
-    return 1";
+    return 1",
+    )
+});
 
-/// The provider in one web application.
-pub(super) struct MicrosoftProvider {
+/// The provider in one web application, at one session at a time.
+pub struct MicrosoftProvider {
     connection: Connection,
     keys: [String; 3],
     /// `executionTimeout`, seconds: how long its locks last.
-    pub(super) execution_timeout: u32,
+    pub execution_timeout: u32,
     /// `timeout` of the session, minutes.
-    pub(super) timeout: u32,
+    pub timeout: u32,
     /// By how much the clock of its time zone is ahead of UTC, hours.
-    pub(super) zone: i64,
+    pub zone: i64,
 }
 
 /// What it finds.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub enum Found {
+    /// Nothing, or nothing that can be read.
     Missing,
-    /// Somebody holds the lock: whoever shows this, for so many seconds by its clock.
+    /// Somebody holds the lock.
     Locked {
+        /// What the holder has to show.
         token: String,
+        /// For how many seconds, by the clock here.
         age: i64,
     },
+    /// The session.
     Session {
+        /// What it holds.
         items: Collection,
+        /// Its timeout.
         minutes: u32,
+        /// What to show for the lock; empty if none was taken.
         token: String,
     },
 }
@@ -112,15 +147,22 @@ const UNIX_EPOCH: i64 = 621_355_968_000_000_000;
 const TICKS: i64 = 10_000_000;
 
 impl MicrosoftProvider {
-    /// In an application whose `applicationName` is `/`, at one session.
-    pub(super) fn open(farm: &Farm, id: &str) -> Result<Self> {
-        let keys = ["WriteLock", "SessionStateItemCollection", "SessionTimeout"].map(|key| format!("{{/_{id}}}_{key}"));
-        let connection = Client::open(farm.redis.url())?.get_connection()?;
-        Ok(Self { connection, keys, execution_timeout: 110, timeout: 20, zone: 1 })
+    /// In an application whose `applicationName` is `/`, at the session with this ID.
+    pub fn open(server: &RedisServer, id: &str) -> Result<Self> {
+        let connection = Client::open(server.url())?.get_connection()?;
+        Ok(Self { connection, keys: Self::keys(id), execution_timeout: 110, timeout: 20, zone: 1 })
     }
 
-    fn run<T: redis::FromRedisValue>(&mut self, script: &str, arguments: &[&[u8]]) -> Result<T> {
-        let script = Script::new(script);
+    /// Goes on with another session.
+    pub fn turn_to(&mut self, id: &str) {
+        self.keys = Self::keys(id);
+    }
+
+    fn keys(id: &str) -> [String; 3] {
+        ["WriteLock", "SessionStateItemCollection", "SessionTimeout"].map(|key| format!("{{/_{id}}}_{key}"))
+    }
+
+    fn run<T: redis::FromRedisValue>(&mut self, script: &Script, arguments: &[&[u8]]) -> Result<T> {
         let mut call = script.prepare_invoke();
         for key in &self.keys {
             call.key(key);
@@ -150,14 +192,16 @@ impl MicrosoftProvider {
         Ok(Found::Session { items, minutes, token: holder })
     }
 
-    pub(super) fn get_item(&mut self) -> Result<Found> {
-        let answer = self.run(READ, &[])?;
+    /// Reads the session.
+    pub fn get_item(&mut self) -> Result<Found> {
+        let answer = self.run(&READ, &[])?;
         self.found("", answer)
     }
 
-    pub(super) fn get_item_exclusive(&mut self) -> Result<Found> {
+    /// Reads it and takes its lock.
+    pub fn get_item_exclusive(&mut self) -> Result<Found> {
         let token = self.now()?.to_string();
-        let answer = self.run(TAKE, &[token.as_bytes(), self.execution_timeout.to_string().as_bytes()])?;
+        let answer = self.run(&TAKE, &[token.as_bytes(), self.execution_timeout.to_string().as_bytes()])?;
         let found = self.found(&token, answer)?;
         if found == Found::Missing {
             self.release_item_exclusive(&token)?;
@@ -165,29 +209,33 @@ impl MicrosoftProvider {
         Ok(found)
     }
 
-    pub(super) fn release_item_exclusive(&mut self, token: &str) -> Result<()> {
-        self.run(RELEASE, &[token.as_bytes(), self.seconds().as_bytes()])
+    /// Gives the lock back.
+    pub fn release_item_exclusive(&mut self, token: &str) -> Result<()> {
+        self.run(&RELEASE, &[token.as_bytes(), self.seconds().as_bytes()])
     }
 
-    /// With `None` as a new item, without a look at any lock.
-    pub(super) fn set_and_release_item_exclusive(&mut self, items: &Collection, token: Option<&str>) -> Result<()> {
+    /// Stores it and gives its lock back; with `None` as a new item, without a look at any lock.
+    pub fn set_and_release_item_exclusive(&mut self, items: &Collection, token: Option<&str>) -> Result<()> {
         let items = items.bytes();
         match token {
-            None => self.run(SET, &[&items, self.seconds().as_bytes()]),
-            Some(token) => self.run(UPDATE, &[token.as_bytes(), self.seconds().as_bytes(), &items]),
+            None => self.run(&SET, &[&items, self.seconds().as_bytes()]),
+            Some(token) => self.run(&UPDATE, &[token.as_bytes(), self.seconds().as_bytes(), &items]),
         }
     }
 
-    pub(super) fn create_uninitialized_item(&mut self) -> Result<()> {
-        self.run(SET, &[&Collection::uninitialized().bytes(), self.seconds().as_bytes()])
+    /// Stores an empty session that nobody has initialized.
+    pub fn create_uninitialized_item(&mut self) -> Result<()> {
+        self.run(&SET, &[&Collection::uninitialized().bytes(), self.seconds().as_bytes()])
     }
 
-    pub(super) fn remove_item(&mut self, token: &str) -> Result<()> {
-        self.run(REMOVE, &[token.as_bytes()])
+    /// Deletes the session.
+    pub fn remove_item(&mut self, token: &str) -> Result<()> {
+        self.run(&REMOVE, &[token.as_bytes()])
     }
 
-    pub(super) fn reset_item_timeout(&mut self) -> Result<()> {
-        self.run(TOUCH, &[self.seconds().as_bytes()])
+    /// Lets it live on.
+    pub fn reset_item_timeout(&mut self) -> Result<()> {
+        self.run(&TOUCH, &[self.seconds().as_bytes()])
     }
 
     fn seconds(&self) -> String {
@@ -195,7 +243,7 @@ impl MicrosoftProvider {
     }
 
     /// Takes the lock and demands it; the items and what to show for them.
-    pub(super) fn locked(&mut self) -> Result<(Collection, String)> {
+    pub fn locked(&mut self) -> Result<(Collection, String)> {
         match self.get_item_exclusive()? {
             Found::Session { items, token, .. } => Ok((items, token)),
             other => anyhow::bail!("no lock: {other:?}"),

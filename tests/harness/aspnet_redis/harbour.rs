@@ -10,42 +10,49 @@ use std::{
 use anyhow::{Context as _, Result};
 use redis::{Client, Connection, cmd, pipe};
 
-use super::collection::Collection;
-use crate::Farm;
+use super::Collection;
+use crate::redis::RedisServer;
 
 /// How often it tries to take the short lock, and for how long.
 const POLL: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The provider in one web application.
-pub(super) struct HarbourProvider {
+/// The provider in one web application, at one session at a time.
+pub struct HarbourProvider {
     connection: Connection,
     key: String,
     /// `timeout` of the session, minutes.
-    pub(super) timeout: i32,
+    pub timeout: i32,
 }
 
 /// What it finds.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// Also where the short lock was not to be had.
+pub enum Found {
+    /// Nothing; also where the short lock was not to be had.
     Missing,
-    /// Somebody holds the lock: whoever shows this, for so many seconds by its clock.
+    /// Somebody holds the lock.
     Locked {
+        /// What the holder has to show.
         lock_id: i32,
+        /// For how many seconds, by the clock here.
         age: i64,
     },
+    /// The session.
     Session {
+        /// What it holds.
         items: Collection,
+        /// Its timeout.
         minutes: i32,
+        /// What to show for the lock.
         lock_id: i32,
+        /// Whether nobody has initialized it.
         is_uninitialized: bool,
     },
 }
 
 /// A session as it has it in memory.
 #[derive(Debug, Clone)]
-pub(super) struct State {
+pub struct State {
     created: i64,
     locked: bool,
     lock_id: i32,
@@ -70,10 +77,19 @@ fn unix_seconds() -> Result<i64> {
 }
 
 impl HarbourProvider {
-    /// One whose name is `RedisSessions`, at one session.
-    pub(super) fn open(farm: &Farm, id: &str) -> Result<Self> {
-        let connection = Client::open(farm.redis.url())?.get_connection()?;
-        Ok(Self { connection, key: format!("RedisSessions/{id}"), timeout: 20 })
+    /// One whose name is `RedisSessions`, at the session with this ID.
+    pub fn open(server: &RedisServer, id: &str) -> Result<Self> {
+        let connection = Client::open(server.url())?.get_connection()?;
+        Ok(Self { connection, key: Self::key(id), timeout: 20 })
+    }
+
+    /// Goes on with another session.
+    pub fn turn_to(&mut self, id: &str) {
+        self.key = Self::key(id);
+    }
+
+    fn key(id: &str) -> String {
+        format!("RedisSessions/{id}")
     }
 
     fn short_lock(&self) -> String {
@@ -81,7 +97,7 @@ impl HarbourProvider {
     }
 
     /// Takes the short lock: the moment at which it may be thought dead, if it has it.
-    pub(super) fn begin(&mut self) -> Result<Option<i64>> {
+    pub fn begin(&mut self) -> Result<Option<i64>> {
         let key = self.short_lock();
         let mut waited = Duration::ZERO;
         loop {
@@ -110,7 +126,8 @@ impl HarbourProvider {
         Ok(done.map(|()| ends))
     }
 
-    pub(super) fn end(&mut self, ends: i64) -> Result<()> {
+    /// Gives the short lock back, if it is still the one that ends then.
+    pub fn end(&mut self, ends: i64) -> Result<()> {
         let key = self.short_lock();
         let () = cmd("WATCH").arg(&key).query(&mut self.connection)?;
         let held: Option<Vec<u8>> = cmd("GET").arg(&key).query(&mut self.connection)?;
@@ -123,7 +140,8 @@ impl HarbourProvider {
         Ok(())
     }
 
-    pub(super) fn read(&mut self) -> Result<Option<State>> {
+    /// Reads the hash.
+    pub fn read(&mut self) -> Result<Option<State>> {
         let raw: HashMap<String, Vec<u8>> = cmd("HGETALL").arg(&self.key).query(&mut self.connection)?;
         if raw.len() != 7 {
             return Ok(None);
@@ -145,7 +163,8 @@ impl HarbourProvider {
         }))
     }
 
-    pub(super) fn write(&mut self, state: &State) -> Result<()> {
+    /// Writes all of it back.
+    pub fn write(&mut self, state: &State) -> Result<()> {
         let (lock_id, lock_date) = match state.locked {
             true => (state.lock_id.to_le_bytes().to_vec(), state.lock_date.to_le_bytes().to_vec()),
             false => (Vec::new(), Vec::new()),
@@ -177,11 +196,13 @@ impl HarbourProvider {
         Ok(transaction.query(&mut self.connection)?)
     }
 
-    pub(super) fn get_item(&mut self) -> Result<Found> {
+    /// Reads the session.
+    pub fn get_item(&mut self) -> Result<Found> {
         self.get(false)
     }
 
-    pub(super) fn get_item_exclusive(&mut self) -> Result<Found> {
+    /// Reads it and takes its lock.
+    pub fn get_item_exclusive(&mut self) -> Result<Found> {
         self.get(true)
     }
 
@@ -209,13 +230,14 @@ impl HarbourProvider {
         Ok(found)
     }
 
-    pub(super) fn release_item_exclusive(&mut self, lock_id: i32) -> Result<()> {
+    /// Gives the lock back.
+    pub fn release_item_exclusive(&mut self, lock_id: i32) -> Result<()> {
         let timeout = self.timeout;
         self.update(lock_id, |state| state.timeout = timeout)
     }
 
-    /// With `None` as a new item, without a look at any lock.
-    pub(super) fn set_and_release_item_exclusive(&mut self, items: &Collection, lock_id: Option<i32>) -> Result<()> {
+    /// Stores it and gives its lock back; with `None` as a new item, without a look at any lock.
+    pub fn set_and_release_item_exclusive(&mut self, items: &Collection, lock_id: Option<i32>) -> Result<()> {
         let timeout = self.timeout;
         match lock_id {
             None => self.write(&Self::fresh(items.clone(), timeout, 0)?),
@@ -236,7 +258,8 @@ impl HarbourProvider {
         self.end(ends)
     }
 
-    pub(super) fn create_uninitialized_item(&mut self) -> Result<()> {
+    /// Stores an empty session that nobody has initialized.
+    pub fn create_uninitialized_item(&mut self) -> Result<()> {
         self.write(&Self::fresh(Collection::default(), self.timeout, 1)?)
     }
 
@@ -244,7 +267,8 @@ impl HarbourProvider {
         Ok(State { created: now()?, locked: false, lock_id: 0, lock_date: 0, timeout, items, flags })
     }
 
-    pub(super) fn remove_item(&mut self, lock_id: i32) -> Result<()> {
+    /// Deletes the session.
+    pub fn remove_item(&mut self, lock_id: i32) -> Result<()> {
         let Some(ends) = self.begin()? else { return Ok(()) };
         if self.read()?.is_some_and(|state| state.locked && state.lock_id == lock_id) {
             let () = cmd("DEL").arg(&self.key).query(&mut self.connection)?;
@@ -252,13 +276,14 @@ impl HarbourProvider {
         self.end(ends)
     }
 
-    pub(super) fn reset_item_timeout(&mut self) -> Result<()> {
+    /// Lets it live on.
+    pub fn reset_item_timeout(&mut self) -> Result<()> {
         let () = cmd("EXPIRE").arg(&self.key).arg(self.timeout * 60).query(&mut self.connection)?;
         Ok(())
     }
 
     /// Takes the lock and demands it; the items and what to show for them.
-    pub(super) fn locked(&mut self) -> Result<(Collection, i32)> {
+    pub fn locked(&mut self) -> Result<(Collection, i32)> {
         match self.get_item_exclusive()? {
             Found::Session { items, lock_id, .. } => Ok((items, lock_id)),
             other => anyhow::bail!("no lock: {other:?}"),

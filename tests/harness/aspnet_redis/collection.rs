@@ -4,19 +4,21 @@ use anyhow::{Context as _, Result, ensure};
 
 /// The items of a session: names with typed values, as bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Collection(pub(super) Vec<(String, Vec<u8>)>);
+pub struct Collection(pub Vec<(String, Vec<u8>)>);
 
 /// The text `InitializeItem` as the value of an item.
 const INITIALIZE_ITEM: &[u8] = b"\x01\x0eInitializeItem";
 
 impl Collection {
     /// One item, `hits`.
-    pub(super) fn hits(hits: i32) -> Self {
+    #[must_use]
+    pub fn hits(hits: i32) -> Self {
         Self(vec![("hits".to_owned(), [&[2][..], &hits.to_le_bytes()].concat())])
     }
 
     /// The five items of the worked example: a number, a truth, a time, a price, nothing.
-    pub(super) fn five() -> Self {
+    #[must_use]
+    pub fn five() -> Self {
         let of = |name: &str, value: &[u8]| (name.to_owned(), value.to_vec());
         Self(vec![
             of("n", b"\x02\x2a\0\0\0"),
@@ -28,7 +30,7 @@ impl Collection {
     }
 
     /// The value of `hits`.
-    pub(super) fn count(&self) -> Result<i32> {
+    pub fn count(&self) -> Result<i32> {
         let value = self.value("hits").with_context(|| format!("no `hits` in {self:?}"))?;
         Ok(i32::from_le_bytes(value.get(1..5).context("a number")?.try_into()?))
     }
@@ -39,17 +41,20 @@ impl Collection {
 
     /// Whether Microsoft's provider takes it for a session that nobody has initialized: by the name of the enumeration's
     /// member, whatever it is written as.
-    pub(super) fn is_uninitialized(&self) -> bool {
+    #[must_use]
+    pub fn is_uninitialized(&self) -> bool {
         self.value("SessionStateActions").is_some_and(|value| value == INITIALIZE_ITEM || value == serialized_action())
     }
 
     /// What Microsoft's provider stores for a session that nobody has initialized.
-    pub(super) fn uninitialized() -> Self {
+    #[must_use]
+    pub fn uninitialized() -> Self {
         Self(vec![("SessionStateActions".to_owned(), serialized_action())])
     }
 
     /// As it is written.
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = int32(self.0.len());
         if self.0.is_empty() {
             return bytes;
@@ -69,7 +74,7 @@ impl Collection {
     }
 
     /// As it is read: what is behind the last value is not looked at.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self> {
+    pub fn read(bytes: &[u8]) -> Result<Self> {
         let mut rest = bytes;
         let count = usize::try_from(take_int32(&mut rest)?)?;
         if count == 0 {
@@ -96,7 +101,8 @@ impl Collection {
     }
 
     /// The block that a State Server client sends and gets.
-    pub(super) fn block(&self, minutes: i32) -> Vec<u8> {
+    #[must_use]
+    pub fn block(&self, minutes: i32) -> Vec<u8> {
         let mut block = minutes.to_le_bytes().to_vec();
         block.extend([u8::from(!self.0.is_empty()), 0]);
         if !self.0.is_empty() {
