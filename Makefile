@@ -45,6 +45,7 @@ lint: setup ## Check format, lints and docs
 
 bench: dist ## Print what an operation costs, and a store beside what others do
 	@scripts/setup-tests
+	@scripts/setup-bench
 	cargo bench --profile dist --workspace --bench '*'
 
 clean: ## Delete everything that was built

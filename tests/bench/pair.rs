@@ -9,13 +9,14 @@ use std::{hint::black_box, path::PathBuf, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use cloakroom::{
-    capabilities::kv::{Bucket, Kv, PutCondition, TagChange, Words},
-    clock::{Clock, UnixMillis},
+    capabilities::kv::Kv,
+    clock::Clock,
     config::{Grants, Limits},
     contract::{Condition, GetExclusiveOutcome, Payload, SessionData, SessionKey, SetOutcome},
-    plugins::{Provider, Runtime},
+    plugins::{PlainOperations, Provider, Runtime},
 };
 use cpu_time::ThreadTime;
+use harness::plain_memory::PlainMemory;
 
 const ROUNDS: usize = 15;
 const PAIRS: u32 = 20_000;
@@ -43,13 +44,13 @@ fn main() -> Result<()> {
     for size in SIZES {
         let provider = executor.block_on(plugin.provider(&format!("bench-{size}"), &Default::default()))?;
         let component = Component { provider };
-        let native = Native { bucket: kv.bucket(&format!("native-{size}")) };
+        let plain = PlainMemory::new(kv.bucket(&format!("plain-{size}")));
         let payload = Payload::new(Bytes::from(vec![b'x'; size]));
         let keys: Vec<SessionKey> =
             (0..SESSIONS).map(|n| SessionKey::new("bench", format!("session{n:020}"))).collect::<Result<_, _>>()?;
         for key in &keys {
             executor.block_on(component.insert(key, &payload))?;
-            native.insert(key, &payload);
+            plain.insert(key, &payload)?;
         }
         let (mut through_component, mut through_rust) = (Vec::new(), Vec::new());
         for _ in 0..=ROUNDS {
@@ -62,13 +63,13 @@ fn main() -> Result<()> {
             })?);
             let start = ThreadTime::now();
             for n in 0..PAIRS {
-                native.pair(&keys[n as usize % SESSIONS], &payload)?;
+                plain_pair(&plain, &keys[n as usize % SESSIONS], &payload)?;
             }
             through_rust.push(start.elapsed());
         }
         // The first round warms up.
-        let (component, native) = (median(&mut through_component[1..]), median(&mut through_rust[1..]));
-        println!("{:>8} B {component:>12.0} {native:>12.0} {:>7.1}x", size, component / native);
+        let (component, plain) = (median(&mut through_component[1..]), median(&mut through_rust[1..]));
+        println!("{:>8} B {component:>12.0} {plain:>12.0} {:>7.1}x", size, component / plain);
     }
     Ok(())
 }
@@ -133,63 +134,14 @@ impl Component {
     }
 }
 
-/// The same reads, decisions and writes on a bucket, without a component.
-struct Native {
-    bucket: Bucket,
-}
-
-impl Native {
-    fn key(key: &SessionKey) -> String {
-        format!("{}\0{}", key.application(), key.id())
+/// The same without a component.
+fn plain_pair(plain: &PlainMemory, key: &SessionKey, payload: &Payload) -> Result<()> {
+    let GetExclusiveOutcome::Found(item, lock_id) = plain.get_exclusive(key)? else {
+        bail!("the session is gone or locked");
+    };
+    black_box(item.data.payload.bytes());
+    if !matches!(plain.set_and_release(key, data(payload), Some(lock_id.get()))?, SetOutcome::Done(_)) {
+        bail!("the session was not stored");
     }
-
-    fn insert(&self, key: &SessionKey, payload: &Payload) {
-        let words = Words { a: 1, c: 1, e: 1200, f: u64::MAX, ..Words::default() };
-        let put = self.bucket.put(
-            &Self::key(key),
-            Some(payload.clone()),
-            words,
-            Some(UnixMillis(u64::MAX - 1)),
-            TagChange::Keep,
-            PutCondition::Always,
-        );
-        black_box(put).ok();
-    }
-
-    fn pair(&self, key: &SessionKey, payload: &Payload) -> Result<()> {
-        let Some((lock_id, item)) = self.get_exclusive(key) else { bail!("the session is gone or locked") };
-        black_box(item.bytes());
-        if !self.set_and_release(key, payload.clone(), lock_id) {
-            bail!("the session was not stored");
-        }
-        Ok(())
-    }
-
-    fn get_exclusive(&self, key: &SessionKey) -> Option<(u64, Payload)> {
-        let key = Self::key(key);
-        let entry = self.bucket.get(&key)?;
-        let (words, now) = (entry.info.words, entry.info.now);
-        let (lock_id, locked) = (words.a & 0xffff_ffff, words.a >> 32 & 1 == 1);
-        if locked {
-            return None;
-        }
-        let words = Words { a: (lock_id + 1) | (1 << 32), b: now.0, ..words };
-        let expires = Some(UnixMillis((now.0 + words.e * 1000).min(words.f)));
-        let condition = PutCondition::IfVersion(entry.info.version);
-        self.bucket.put(&key, None, words, expires, TagChange::Keep, condition).ok()?;
-        Some((lock_id + 1, entry.payload))
-    }
-
-    fn set_and_release(&self, key: &SessionKey, payload: Payload, lock_id: u64) -> bool {
-        let key = Self::key(key);
-        let Some(info) = self.bucket.stat(&key) else { return false };
-        let words = info.words;
-        if words.a >> 32 & 1 == 1 && words.a & 0xffff_ffff != lock_id {
-            return false;
-        }
-        let words = Words { a: words.a & 0xffff_ffff, c: words.c + 1, ..words };
-        let expires = Some(UnixMillis((info.now.0 + words.e * 1000).min(words.f)));
-        let condition = PutCondition::IfVersion(info.version);
-        self.bucket.put(&key, Some(payload), words, expires, TagChange::Keep, condition).is_ok()
-    }
+    Ok(())
 }

@@ -9,13 +9,13 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 
 /// A loopback address that nobody listens on and that no other server of this test run was given.
-pub(crate) fn free_address() -> Result<SocketAddr> {
+pub fn free_address() -> Result<SocketAddr> {
     let [address] = free_addresses()?;
     Ok(address)
 }
 
 /// Loopback addresses that nobody listens on and that no other server of this test run was given.
-pub(crate) fn free_addresses<const COUNT: usize>() -> Result<[SocketAddr; COUNT]> {
+pub fn free_addresses<const COUNT: usize>() -> Result<[SocketAddr; COUNT]> {
     static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     let given = given.get_or_insert_default();

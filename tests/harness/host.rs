@@ -40,6 +40,8 @@ pub struct Host {
     http: SocketAddr,
     /// The addresses of the front ends that are not switched off.
     expected: Vec<SocketAddr>,
+    /// What runs instead of the binary that was built.
+    program: Option<PathBuf>,
     /// Environment variables besides those of the test.
     environment: Vec<(String, String)>,
     /// What the host printed, over all its starts.
@@ -64,12 +66,18 @@ impl Host {
 
     /// Starts a host with this configuration and these environment variables.
     pub fn start_with_environment(config: &str, environment: &[(&str, &str)]) -> Result<Self> {
+        Self::start_program(None, config, environment)
+    }
+
+    /// Starts another program that serves as the host does.
+    pub fn start_program(program: Option<PathBuf>, config: &str, environment: &[(&str, &str)]) -> Result<Self> {
         let config: Table = config.parse().context("the test's configuration is not TOML")?;
         // A port that was free a moment ago may have been taken by an outgoing connection: then other ports are tried.
         let mut attempts = 5;
         loop {
             attempts -= 1;
             let mut host = Self::prepare(&config)?;
+            host.program.clone_from(&program);
             host.environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
             match host.spawn() {
                 Err(_) if attempts > 0 && host.log().contains("Address already in use") => {}
@@ -198,6 +206,7 @@ impl Host {
             state_server,
             http,
             expected,
+            program: None,
             environment: Vec::new(),
             log: Arc::default(),
             is_deaf: Arc::default(),
@@ -207,7 +216,7 @@ impl Host {
 
     /// Starts the process and waits until both ports accept connections.
     fn spawn(&mut self) -> Result<()> {
-        let binary = binary()?;
+        let binary = self.program.clone().map_or_else(binary, Ok)?;
         self.is_deaf.store(false, Ordering::Relaxed);
         // The process inherits it.
         rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the limit on open files")?;

@@ -2,9 +2,10 @@
 //! ASP.NET site, and the examples of the book.
 
 mod account;
-mod addresses;
+pub mod addresses;
 pub mod aspnet_redis;
 pub mod certificates;
+pub mod cpu_time;
 pub mod docs;
 pub mod farm;
 pub mod host;
@@ -12,6 +13,7 @@ pub mod http;
 pub mod mariadb;
 pub mod mono;
 pub mod network;
+pub mod plain_memory;
 pub mod postgres;
 pub mod redis;
 pub mod rules;

@@ -92,6 +92,12 @@ impl RedisServer {
         self.process.as_ref().map(Child::id)
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Where it listens, as a connection of the host is configured.
     #[must_use]
     pub fn url(&self) -> String {

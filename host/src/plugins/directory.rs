@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use thiserror::Error;
 
 use super::{
-    CallError, EventHandler, IdManager, Kind, Plugin, PluginStatus, Provider, Runtime,
+    CallError, EventHandler, IdManager, Kind, PlainOperations, Plugin, PluginStatus, Provider, Runtime,
     admission::Admission,
     slot::Slot,
     source::{Refusal, Source, Stamp, components},
@@ -38,6 +38,8 @@ struct Inner {
     admission: Admission,
     limits: Limits,
     slots: Mutex<BTreeMap<String, Slot>>,
+    /// What stores call instead of a plugin.
+    plain: Mutex<BTreeMap<String, Arc<dyn PlainOperations>>>,
     /// Held while a plugin is opened or changed, so that nobody opens the build that is just being replaced.
     changing: tokio::sync::Mutex<()>,
 }
@@ -114,7 +116,15 @@ impl PluginDirectory {
             slots.insert(name, slot);
         }
         let (slots, changing) = (Mutex::new(slots), tokio::sync::Mutex::default());
-        Ok(Self { inner: Arc::new(Inner { path, runtime, admission, limits, slots, changing }) })
+        Ok(Self {
+            inner: Arc::new(Inner { path, runtime, admission, limits, slots, plain: Mutex::default(), changing }),
+        })
+    }
+
+    /// Has stores whose provider is this plugin call operations in plain Rust instead, from when they are opened. For
+    /// benchmarks, which measure with it what calls into components cost.
+    pub fn call_instead(&self, plugin: &str, operations: Arc<dyn PlainOperations>) {
+        self.inner.plain.lock().insert(plugin.to_owned(), operations);
     }
 
     /// Where it is.
@@ -140,7 +150,11 @@ impl PluginDirectory {
         };
         let provider = opened.map_err(|error| FindError::Refuses { plugin: plugin.to_owned(), error })?;
         self.register(plugin, &provider.usage());
-        Ok(provider)
+        let plain = self.inner.plain.lock().get(plugin).cloned();
+        Ok(match plain {
+            Some(plain) => provider.replaced_by(plain),
+            None => provider,
+        })
     }
 
     /// Opens an ID generator for a store, which follows the plugin through all changes. `settings` are the store's own.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    CallError, Plugin,
+    CallError, PlainOperations, Plugin,
     build::Shard,
     inner::Restoring,
     provider_exports::{EXPIRY_FILTER, Functions, INDEX, Key, RENAME, SCAN},
@@ -29,6 +29,8 @@ pub struct Provider {
     plugin: Arc<str>,
     /// The provider that it wraps.
     inner: Option<Arc<Provider>>,
+    /// What is called instead of the component.
+    plain: Option<Arc<dyn PlainOperations>>,
 }
 
 impl Provider {
@@ -41,7 +43,12 @@ impl Provider {
         let inner = inner.map(Arc::new);
         let behind = inner.clone().map(|inner| -> Arc<dyn InnerProvider> { inner });
         let serving = Serving::open_around(plugin, store, settings, behind).await?;
-        Ok(Self { serving: Arc::new(serving), plugin: plugin.name().into(), inner })
+        Ok(Self { serving: Arc::new(serving), plugin: plugin.name().into(), inner, plain: None })
+    }
+
+    /// The same with these operations in the place of the component's.
+    pub(super) fn replaced_by(self, plain: Arc<dyn PlainOperations>) -> Self {
+        Self { plain: Some(plain), ..self }
     }
 
     /// Whether a call is wanted that tries a plugin which is not called otherwise, because it kept failing.
@@ -95,6 +102,9 @@ impl Provider {
 
     /// Reads an item.
     pub async fn get(&self, key: &SessionKey) -> Result<GetOutcome, CallError> {
+        if let Some(plain) = &self.plain {
+            return Ok(plain.get(key)?);
+        }
         self.serving
             .call(
                 Shard::Of(key),
@@ -121,6 +131,9 @@ impl Provider {
 
     /// Reads an item and takes its lock.
     pub async fn get_exclusive(&self, key: &SessionKey) -> Result<GetExclusiveOutcome, CallError> {
+        if let Some(plain) = &self.plain {
+            return Ok(plain.get_exclusive(key)?);
+        }
         self.serving
             .call(
                 Shard::Of(key),
@@ -141,6 +154,12 @@ impl Provider {
         condition: Condition,
         keep_lock: bool,
     ) -> Result<SetOutcome, CallError> {
+        if let Some(plain) = &self.plain
+            && condition == Condition::None
+            && !keep_lock
+        {
+            return Ok(plain.set_and_release(key, data, lock_id)?);
+        }
         self.serving
             .call(
                 Shard::Of(key),

@@ -48,6 +48,14 @@ pub struct Server {
 impl Server {
     /// Reads the snapshot and the plugins, opens the stores, and binds the addresses.
     pub async fn start(config: Config) -> Result<Self, ServerError> {
+        Self::start_prepared(config, |_, _| {}).await
+    }
+
+    /// The same, with a look at the plugins and the built-in store before any store is opened.
+    pub async fn start_prepared(
+        config: Config,
+        prepare: impl FnOnce(&PluginDirectory, &Kv),
+    ) -> Result<Self, ServerError> {
         let metrics = telemetry::install()?;
         open_files::raise_limit(&config);
         let data_dir = DataDir::open(&config.data_dir)?;
@@ -65,6 +73,7 @@ impl Server {
         for plugin in plugins.status().iter().filter(|plugin| plugin.refused.is_none()) {
             tracing::info!(plugin = plugin.name, kind = plugin.kind, digest = plugin.digest, "loaded");
         }
+        prepare(&plugins, &kv);
         let sinks: Vec<Arc<dyn EventSink>> = if config.log.events { vec![Arc::new(LogSink)] } else { Vec::new() };
         let service = SessionService::open(&config, plugins.clone(), &clock, kv.clone(), &connections, &sinks).await?;
         for store in service.stores() {

@@ -5,7 +5,6 @@
 //! All take turns in one run. CPU time is that of the servers, from their own accounts: the host and what is behind it,
 //! for the providers of ASP.NET the Redis server alone, since they run in the web server. Medians over the rounds.
 
-mod account;
 mod originals;
 mod through_host;
 
@@ -15,9 +14,12 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use harness::{mariadb::MariaDbServer, postgres::PostgresServer, redis::RedisServer};
-
-use self::account::Account;
+use harness::{
+    cpu_time::{self, Account},
+    mariadb::MariaDbServer,
+    postgres::PostgresServer,
+    redis::RedisServer,
+};
 
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(2);
@@ -55,14 +57,14 @@ impl Candidate {
 
     /// All connections do pairs for the time of a round.
     fn work(&mut self) -> Result<Round> {
-        let before = account::sum(&self.accounts)?;
+        let before = cpu_time::sum(&self.accounts)?;
         let begin = Instant::now();
         let mut times = thread::scope(|scope| {
             let clients: Vec<_> = self.connections.iter_mut().map(|pair| scope.spawn(|| times(pair, begin))).collect();
             let times = clients.into_iter().map(|client| client.join().expect("no panic"));
             Ok::<_, anyhow::Error>(times.collect::<Result<Vec<_>>>()?.concat())
         })?;
-        let (elapsed, cpu) = (begin.elapsed(), account::sum(&self.accounts)?.saturating_sub(before));
+        let (elapsed, cpu) = (begin.elapsed(), cpu_time::sum(&self.accounts)?.saturating_sub(before));
         ensure!(!times.is_empty(), "{} did nothing", self.name);
         times.sort_unstable();
         let pairs = times.len() as f64;

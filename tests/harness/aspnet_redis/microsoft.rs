@@ -11,7 +11,7 @@ use crate::redis::RedisServer;
 
 /// Takes the lock if it is free, for as long as a request may last. Answers the holder, the items if it is the caller, the
 /// timeout, and whether somebody else holds the lock.
-static TAKE: LazyLock<Script> = LazyLock::new(|| {
+pub static TAKE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "
     local taken = redis.call('SETNX', KEYS[1], ARGV[1]) == 1
@@ -28,7 +28,7 @@ static TAKE: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-static READ: LazyLock<Script> = LazyLock::new(|| {
+pub static READ: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "
     local holder = redis.call('GET', KEYS[1]) or ''
@@ -60,7 +60,7 @@ static RELEASE: LazyLock<Script> = LazyLock::new(|| {
 });
 
 /// Neither looks at the lock nor touches it.
-static SET: LazyLock<Script> = LazyLock::new(|| {
+pub static SET: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "
     redis.call('SET', KEYS[2], ARGV[1])
@@ -72,7 +72,7 @@ static SET: LazyLock<Script> = LazyLock::new(|| {
 });
 
 /// Says nothing if the lock is not the caller's. No token is as good as the right one.
-static UPDATE: LazyLock<Script> = LazyLock::new(|| {
+pub static UPDATE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "
     if ARGV[1] ~= '' and redis.call('GET', KEYS[1]) ~= ARGV[1] then return 1 end

@@ -9,14 +9,17 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// A server's processes: one, and those that it started.
 #[derive(Clone, Copy)]
-pub(crate) struct Account(u32);
+pub struct Account(u32);
 
 impl Account {
-    pub(crate) fn of(process: u32) -> Self {
+    /// Of the process with this id.
+    #[must_use]
+    pub fn of(process: u32) -> Self {
         Self(process)
     }
 
-    fn spent(self) -> Result<Duration> {
+    /// What it has used so far.
+    pub fn spent(self) -> Result<Duration> {
         let mut spent = time_of(self.0)?;
         let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.0))?;
         for child in children.split_whitespace() {
@@ -28,7 +31,7 @@ impl Account {
 }
 
 /// What all of them have used so far.
-pub(crate) fn sum(accounts: &[Account]) -> Result<Duration> {
+pub fn sum(accounts: &[Account]) -> Result<Duration> {
     accounts.iter().map(|account| account.spent()).sum()
 }
 

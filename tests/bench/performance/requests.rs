@@ -1,0 +1,85 @@
+//! Throughput, latency and CPU time of requests in a closed loop.
+
+use anyhow::Result;
+
+use crate::{
+    contest::{Rounds, Work, contest},
+    dialogues::Task,
+    plots,
+    report::{Report, directory},
+    servers::{self, MemcachedServer},
+};
+
+/// Web servers of a farm, and what each keeps open.
+const CLIENTS: usize = 50;
+
+/// Get-exclusive and set-and-release.
+pub(crate) fn pairs(report: &mut Report, rounds: Rounds) -> Result<()> {
+    let (host, redis, memcached) = (servers::start_host()?, servers::start_redis()?, MemcachedServer::start()?);
+    let plain = servers::start_plain_host()?;
+    let servers = [
+        servers::state_server(&host)?,
+        servers::plain(&plain)?,
+        servers::http(&host)?,
+        servers::redis_strings(&redis)?,
+        memcached.served()?,
+        servers::redis_scripts(&redis)?,
+    ];
+    let outcomes = contest(&servers, Work::closed(Task::Pair, CLIENTS), rounds)?;
+    report.outcomes("pairs", "get-exclusive + set-and-release, 1 KiB, 50 connections", &outcomes);
+    let cpu: Vec<_> = outcomes.iter().map(|outcome| (outcome.name, outcome.cpu())).collect();
+    plots::bars(&directory()?.join("pairs.svg"), "CPU time of the server for a pair, 1 KiB", "us", &cpu)
+}
+
+/// Reads and writes without a lock.
+pub(crate) fn requests(report: &mut Report, rounds: Rounds) -> Result<()> {
+    let (host, redis, memcached) = (servers::start_host()?, servers::start_redis()?, MemcachedServer::start()?);
+    let servers =
+        [servers::state_server(&host)?, servers::http(&host)?, memcached.served()?, servers::redis_strings(&redis)?];
+    for (task, name) in [(Task::Read, "reads"), (Task::Write, "writes")] {
+        let outcomes = contest(&servers, Work::closed(task, CLIENTS), rounds)?;
+        report.outcomes(name, &format!("{name} without a lock, 1 KiB, 50 connections"), &outcomes);
+    }
+    Ok(())
+}
+
+/// Pairs with payloads of other sizes.
+pub(crate) fn sizes(report: &mut Report, rounds: Rounds) -> Result<()> {
+    let (host, redis) = (servers::start_host()?, servers::start_redis()?);
+    let servers = [servers::state_server(&host)?, servers::redis_scripts(&redis)?];
+    let mut cpu = servers.map(|server| (server.name, Vec::new()));
+    for size in [256, 4 << 10, 16 << 10, 64 << 10, 256 << 10] {
+        let work = Work { size, ..Work::closed(Task::Pair, CLIENTS) };
+        let outcomes = contest(&servers, work, rounds)?;
+        report.outcomes(&format!("pairs_{size}"), &format!("pairs with {size} bytes"), &outcomes);
+        for ((_, points), outcome) in cpu.iter_mut().zip(&outcomes) {
+            points.push((size as f64, outcome.cpu()));
+        }
+    }
+    plots::curves(
+        &directory()?.join("sizes.svg"),
+        "CPU time of the server for a pair, by the size of the session",
+        ["bytes", "microseconds"],
+        &cpu,
+    )
+}
+
+/// Pairs by fewer and by more clients.
+pub(crate) fn connections(report: &mut Report, rounds: Rounds) -> Result<()> {
+    let (host, redis) = (servers::start_host()?, servers::start_redis()?);
+    let servers = [servers::state_server(&host)?, servers::redis_scripts(&redis)?];
+    let mut throughput = servers.map(|server| (server.name, Vec::new()));
+    for clients in [1, 8, 200, 1000, 10_000] {
+        let outcomes = contest(&servers, Work::closed(Task::Pair, clients), rounds)?;
+        report.outcomes(&format!("clients_{clients}"), &format!("pairs by {clients} connections"), &outcomes);
+        for ((_, points), outcome) in throughput.iter_mut().zip(&outcomes) {
+            points.push((clients as f64, outcome.per_second()));
+        }
+    }
+    plots::curves(
+        &directory()?.join("connections.svg"),
+        "pairs a second, by the number of connections",
+        ["connections", "pairs a second"],
+        &throughput,
+    )
+}
