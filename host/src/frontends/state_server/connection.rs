@@ -1,6 +1,7 @@
 //! One connection: read a request, carry it out, write the answer, again.
 
 mod ending;
+mod patience;
 
 use std::{
     io::{self, ErrorKind, IoSlice},
@@ -12,17 +13,13 @@ use std::{
 
 use bytes::{Buf, BytesMut};
 use socket2::SockRef;
-use tokio::{
-    io::AsyncReadExt,
-    net::TcpStream,
-    time::{Instant, Sleep, sleep},
-};
+use tokio::{io::AsyncReadExt, net::TcpStream, time::Instant};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tracing::{debug, info, warn};
 
 use crate::contract::{LockId, SessionKey};
 
-use self::ending::Ending;
+use self::{ending::Ending, patience::Patience};
 use super::{
     FrontEnd,
     operations::Verdict,
@@ -59,8 +56,8 @@ pub(super) struct Connection {
     head: Vec<u8>,
     /// A decoded target.
     scratch: Vec<u8>,
-    /// The one timer, set anew for each wait: moving it later is cheap, making one is not.
-    timer: Pin<Box<Sleep>>,
+    /// The one timer, for each wait.
+    patience: Patience,
     stop: Stop,
     draining: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -74,7 +71,7 @@ impl Connection {
             buffer: BytesMut::with_capacity(READ_SIZE),
             head: Vec::with_capacity(256),
             scratch: Vec::new(),
-            timer: Box::pin(sleep(front_end.idle_timeout)),
+            patience: Patience::default(),
             draining: Box::pin(stop.drain.clone().cancelled_owned()),
             front_end,
             stop,
@@ -158,7 +155,6 @@ impl Connection {
 
     /// Reads what there is, at least a byte.
     async fn read(&mut self, deadline: Instant, within: bool) -> Result<(), Ending> {
-        self.timer.as_mut().reset(deadline);
         let stopping = async {
             if within {
                 self.stop.cut.cancelled().await;
@@ -182,7 +178,7 @@ impl Connection {
                 Ok(_) => Ok(()),
                 Err(error) => Err(Ending::Io(error)),
             },
-            () = self.timer.as_mut() => Err(if within { Ending::SlowRequest } else { Ending::Idle }),
+            () = self.patience.until(deadline) => Err(if within { Ending::SlowRequest } else { Ending::Idle }),
             () = stopping => Err(Ending::Stopping),
         }
     }
@@ -238,7 +234,7 @@ impl Connection {
         self.front_end.wording.write_head(answer, &mut self.head);
         let mut head = self.head.as_slice();
         let mut body = answer.body();
-        let mut deadline_is_set = false;
+        let mut deadline = None;
         while !(head.is_empty() && body.is_empty()) {
             match self.stream.try_write_vectored(&[IoSlice::new(head), IoSlice::new(body)]) {
                 Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
@@ -248,14 +244,12 @@ impl Connection {
                     body.advance(count - of_head);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if !deadline_is_set {
-                        deadline_is_set = true;
-                        self.timer.as_mut().reset(Instant::now() + self.front_end.transfer_timeout);
-                    }
+                    let allowed = self.front_end.transfer_timeout;
+                    let deadline = *deadline.get_or_insert_with(|| Instant::now() + allowed);
                     tokio::select! {
                         biased;
                         ready = self.stream.writable() => ready?,
-                        () = self.timer.as_mut() => return Err(Ending::SlowAnswer),
+                        () = self.patience.until(deadline) => return Err(Ending::SlowAnswer),
                         () = self.stop.cut.cancelled() => return Err(Ending::Stopping),
                     }
                 }
