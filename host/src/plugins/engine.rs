@@ -32,7 +32,6 @@ pub(super) fn engine() -> wasmtime::Result<Engine> {
 
     let mut config = Config::new();
     config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         // Ends a component that computes for too long; within noise on calls of this kind.
         .epoch_interruption(true)
         // Component-model concurrency would double the cost of every call, and the contract has none.
@@ -44,7 +43,15 @@ pub(super) fn engine() -> wasmtime::Result<Engine> {
         // part of what compiled code is cached under.
         .wasm_backtrace_details(WasmBacktraceDetails::Enable)
         .wasm_backtrace_max_frames(NonZeroUsize::new(backtrace::WALKED));
-    let engine = Engine::new(&config)?;
+    let pooling = InstanceAllocationStrategy::Pooling(pool);
+    let engine = Engine::new(config.clone().allocation_strategy(pooling)).or_else(|error| {
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "this process may not reserve address space for a pool of instances: a new instance of a plugin costs more; \
+             is there a limit on its address space (`ulimit -v`)?"
+        );
+        Engine::new(config.allocation_strategy(InstanceAllocationStrategy::OnDemand))
+    })?;
     tick(&engine);
     Ok(engine)
 }
