@@ -70,7 +70,7 @@ pub(crate) fn http(host: &Host) -> Result<Served> {
 
 /// A Redis that writes nothing to its disk, which knows the scripts.
 pub(crate) fn start_redis() -> Result<RedisServer> {
-    let server = RedisServer::start_with(&["--appendonly", "no"])?;
+    let server = RedisServer::start_with(&["--appendonly", "no", "--maxclients", "20000"])?;
     let mut connection = redis::Client::open(server.url())?.get_connection()?;
     for script in [&TAKE, &READ, &SET, &UPDATE] {
         script.prepare_invoke().load(&mut connection)?;

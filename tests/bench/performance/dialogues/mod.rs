@@ -7,7 +7,7 @@ mod redis_strings;
 mod resp;
 mod state_server;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 pub(crate) use http::Http;
 pub(crate) use memcached::Memcached;
@@ -47,9 +47,13 @@ pub(crate) trait Dialogue: Send {
     fn proceed(&mut self, answer: &[u8], request: &mut Vec<u8>) -> Result<Step>;
 }
 
-/// Where the blank line ends that closes a head of lines.
-fn end_of_head(answer: &[u8]) -> Option<usize> {
-    memchr::memmem::find(answer, b"\r\n\r\n").map(|end| end + 4)
+/// The head of an answer and the length of its body, once all of both is there.
+fn whole(answer: &[u8]) -> Result<Option<(&[u8], usize)>> {
+    let Some(end) = memchr::memmem::find(answer, b"\r\n\r\n") else { return Ok(None) };
+    let (head, body) = answer.split_at(end + 4);
+    let length = header(head, "Content-Length").map_or(Ok(0), str::parse)?;
+    ensure!(body.len() <= length, "more than an answer");
+    Ok((body.len() == length).then_some((head, length)))
 }
 
 /// The value of a header in a head of lines, whatever the case of its name.

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Dialogue, Step, Task, end_of_head, header};
+use super::{Dialogue, Step, Task, header, whole};
 
 /// A web server of a farm.
 pub(crate) struct StateServer {
@@ -64,14 +64,8 @@ impl Dialogue for StateServer {
     }
 
     fn proceed(&mut self, answer: &[u8], request: &mut Vec<u8>) -> Result<Step> {
-        let Some(end) = end_of_head(answer) else { return Ok(Step::Wait) };
-        let head = &answer[..end];
-        let length: usize = header(head, "Content-Length").context("no length")?.parse()?;
-        if answer.len() < end + length {
-            return Ok(Step::Wait);
-        }
+        let Some((head, length)) = whole(answer)? else { return Ok(Step::Wait) };
         ensure!(answer.starts_with(b"200"), "answered {}", String::from_utf8_lossy(head));
-        ensure!(answer.len() == end + length, "more than an answer");
         ensure!(length == self.payload.len() || (self.task != Task::Read && !self.is_locking), "another session");
         if !self.is_locking {
             return Ok(Step::Done);
