@@ -61,6 +61,9 @@ fn connection(name: &str, file: &ConnectionSection, findings: &mut Findings<'_>)
         Some(kind) if kind != ConnectionKind::Redis && config.wait_replicas > 0 => {
             findings.report(&at("wait_replicas"), "it is for Redis; elsewhere the server's configuration says so");
         }
+        Some(kind) if kind != ConnectionKind::Redis && config.wait_timeout != default.wait_timeout => {
+            findings.report(&at("wait_timeout"), "it is for Redis, whose replicas `wait_replicas` waits for");
+        }
         Some(_) if config.wait_replicas > 0 && config.wait_timeout >= config.timeout => {
             findings.report(&at("wait_timeout"), "it has to be shorter than `timeout`, which ends the waiting as well");
         }

@@ -258,3 +258,19 @@ fn debug_output_of_a_configuration_shows_no_setting() {
     let config = read("[stores.default]\nsettings = { a = \"s3cret\" }\nid_settings = { b = \"s3cret\" }\n");
     assert!(!format!("{config:?}").contains("s3cret"));
 }
+
+#[test]
+fn keys_of_another_kind_of_connection_are_reported() {
+    for (url, key, words) in [
+        ("redis://a", "max_connections = 4", "it is for SQL databases"),
+        ("postgres://a/b", "cluster = true", "it is for Redis"),
+        ("postgres://a/b", "wait_replicas = 1", "it is for Redis"),
+        ("mysql://a/b", "wait_timeout = \"1s\"", "it is for Redis"),
+        ("redis://a", "synchronous = \"normal\"", "it is for SQLite"),
+        ("redis://a", "wait_replicas = 1\nwait_timeout = \"9s\"", "it has to be shorter than `timeout`"),
+    ] {
+        let problem = problem(&format!("[connections.main]\nurl = \"{url}\"\n{key}\n"));
+        assert!(problem.contains(words), "{problem}");
+    }
+    assert!(read("[connections.main]\nurl = \"mysql://a/b\"\nwait_timeout = \"200ms\"\n").is_ok(), "changes nothing");
+}
