@@ -1,5 +1,6 @@
 //! What a bad plugin costs: each limit, back-off and quarantine, and what an operator sees of them and can do.
 
+mod address_space;
 mod commands;
 mod each_limit;
 mod quarantine;
