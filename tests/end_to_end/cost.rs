@@ -1,7 +1,7 @@
 //! What a request costs, in figures that do not depend on how busy the machine is: instructions, as callgrind counts them,
 //! and allocations. Whoever makes the way of a request longer than the limits here has to say why.
 //!
-//! A whole host serves a client in one thread of the test's own process, over loopback: front end, session service, plugin
+//! A whole host serves clients in one thread of the test's own process, over loopback: front end, session service, plugin
 //! and built-in store are all on the way, and so is the client, which allocates nothing.
 
 use std::{
@@ -25,18 +25,43 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Instructions of a pair of get-exclusive and set-and-release, with those of the client: 55,867 were counted, and a tenth
-/// is for other compilers and machines.
-const MOST_INSTRUCTIONS: u64 = 61_500;
-/// Allocations of a pair. Its payload is one of them.
-const MOST_ALLOCATIONS: u64 = 16;
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Task {
+    /// Get-exclusive and set-and-release over State Server.
+    Pair,
+    /// A read over HTTP.
+    HttpRead,
+}
 
-/// Pairs that are counted.
-const PAIRS: u64 = 1000;
-/// How many a process does that is counted.
-const COUNTED: &str = "CLOAKROOM_COUNTED_PAIRS";
+const TASKS: [Task; 2] = [Task::Pair, Task::HttpRead];
+
+impl Task {
+    /// Instructions, with those of the client: a tenth more than were counted, for other compilers and machines.
+    const fn most_instructions(self) -> u64 {
+        match self {
+            // 58,672 and 54,908.
+            Self::Pair => 64_500,
+            Self::HttpRead => 60_400,
+        }
+    }
+
+    /// Allocations. The payload of a pair is one of them.
+    const fn most_allocations(self) -> u64 {
+        match self {
+            Self::Pair => 16,
+            Self::HttpRead => 39,
+        }
+    }
+}
+
+/// Tasks that are counted.
+const COUNT: u64 = 1000;
+/// Which task a process does that is counted.
+const COUNTED: &str = "CLOAKROOM_COUNTED_TASK";
 
 const SESSION: &str = "/bench(1)/the-session-of-this-test";
+const HTTP_READ: &[u8] = b"GET /v1/%2Fbench(1)/sessions/the-session-of-this-test HTTP/1.1\r\nHost: a\r\n\r\n";
 const PAYLOAD: [u8; 1024] = [b'x'; 1024];
 
 /// A host and a client of it on this thread.
@@ -46,9 +71,10 @@ struct Bench {
     _directory: TempDir,
 }
 
-/// A client that allocates nothing.
+/// A client of both front ends that allocates nothing.
 struct Client {
     stream: TcpStream,
+    http: TcpStream,
     acquire: Vec<u8>,
     /// A write, and where its lock id stands.
     store: Vec<u8>,
@@ -82,16 +108,19 @@ impl Bench {
         let client = runtime.block_on(async {
             let server = Server::start(config).await?;
             tokio::spawn(server.run(CancellationToken::new()));
-            Client::open(TcpStream::connect(state_server).await?).await
+            Client::open(TcpStream::connect(state_server).await?, TcpStream::connect(http).await?).await
         })?;
         Ok(Self { runtime, client, _directory: directory })
     }
 
-    fn pairs(&mut self, count: u64) -> Result<()> {
+    fn run(&mut self, task: Task, count: u64) -> Result<()> {
         let Self { runtime, client, .. } = self;
         runtime.block_on(async {
             for _ in 0..count {
-                client.pair().await?;
+                match task {
+                    Task::Pair => client.pair().await?,
+                    Task::HttpRead => client.http_read().await?,
+                }
             }
             Ok(())
         })
@@ -99,22 +128,23 @@ impl Bench {
 }
 
 impl Client {
-    async fn open(stream: TcpStream) -> Result<Self> {
+    async fn open(stream: TcpStream, http: TcpStream) -> Result<Self> {
         stream.set_nodelay(true)?;
+        http.set_nodelay(true)?;
         let lock = format!("LockCookie:{FIRST_LOCK}");
         let store = request::put_with(SESSION, &["Timeout:20", "ExtraFlags:0", &lock], &PAYLOAD);
         let lock_at = find(&store, b"LockCookie:").context("no lock")? + b"LockCookie:".len();
-        let mut client =
-            Self { stream, acquire: request::acquire(SESSION), store, lock_at, answer: Vec::with_capacity(8192) };
+        let acquire = request::acquire(SESSION);
+        let mut client = Self { stream, http, acquire, store, lock_at, answer: Vec::with_capacity(8192) };
         let first = request::put_with(SESSION, &["Timeout:20"], &PAYLOAD);
         client.stream.write_all(&first).await?;
-        client.receive(0).await?;
+        receive(&mut client.stream, &mut client.answer, 0).await?;
         Ok(client)
     }
 
     async fn pair(&mut self) -> Result<()> {
         self.stream.write_all(&self.acquire).await?;
-        self.receive(PAYLOAD.len()).await?;
+        receive(&mut self.stream, &mut self.answer, PAYLOAD.len()).await?;
         let at = find(&self.answer, b"LockCookie: ").context("no lock")? + b"LockCookie: ".len();
         let digits = self.answer[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         let place = &mut self.store[self.lock_at..self.lock_at + FIRST_LOCK.len()];
@@ -122,18 +152,24 @@ impl Client {
         let from = place.len().checked_sub(digits).context("a very large lock id")?;
         place[from..].copy_from_slice(&self.answer[at..at + digits]);
         self.stream.write_all(&self.store).await?;
-        self.receive(0).await
+        receive(&mut self.stream, &mut self.answer, 0).await
     }
 
-    /// Waits for an answer whose body is so long.
-    async fn receive(&mut self, length: usize) -> Result<()> {
-        self.answer.clear();
-        loop {
-            ensure!(self.stream.read_buf(&mut self.answer).await? > 0, "the host closed the connection");
-            if find(&self.answer, b"\r\n\r\n").is_some_and(|end| self.answer.len() >= end + 4 + length) {
-                ensure!(self.answer.starts_with(b"200 OK"), "{}", String::from_utf8_lossy(&self.answer));
-                return Ok(());
-            }
+    async fn http_read(&mut self) -> Result<()> {
+        self.http.write_all(HTTP_READ).await?;
+        receive(&mut self.http, &mut self.answer, PAYLOAD.len()).await
+    }
+}
+
+/// Waits for an answer whose body is so long.
+async fn receive(stream: &mut TcpStream, answer: &mut Vec<u8>, length: usize) -> Result<()> {
+    answer.clear();
+    loop {
+        ensure!(stream.read_buf(answer).await? > 0, "the host closed the connection");
+        if find(answer, b"\r\n\r\n").is_some_and(|end| answer.len() >= end + 4 + length) {
+            let status = answer.strip_prefix(b"HTTP/1.1 ").unwrap_or(answer);
+            ensure!(status.starts_with(b"200 OK"), "{}", String::from_utf8_lossy(answer));
+            return Ok(());
         }
     }
 }
@@ -142,57 +178,67 @@ fn find(text: &[u8], what: &[u8]) -> Option<usize> {
     text.windows(what.len()).position(|window| window == what)
 }
 
-#[test]
-fn a_pair_makes_no_more_allocations_than_it_did() -> Result<()> {
-    let mut bench = Bench::start()?;
-    // Buffers grow, instruments are made.
-    bench.pairs(100)?;
-    let mut done = Ok(());
-    let counted = measure(|| done = bench.pairs(PAIRS));
-    done?;
-    // A thousand pairs have room for what happens now and then.
-    let each = counted.count_total / PAIRS;
-    println!("a pair: {each} allocations of {} bytes together", counted.bytes_total / PAIRS);
-    ensure!(each <= MOST_ALLOCATIONS, "{each} allocations; at most {MOST_ALLOCATIONS} were enough");
-    Ok(())
-}
-
-#[test]
-fn a_pair_takes_no_more_instructions_than_it_did() -> Result<()> {
-    let each = instructions(PAIRS)? / PAIRS;
-    println!("a pair: {each} instructions, with those of the client");
-    ensure!(each > 1000, "{each} instructions cannot be");
-    ensure!(each <= MOST_INSTRUCTIONS, "{each} instructions; at most {MOST_INSTRUCTIONS} were enough");
-    Ok(())
-}
-
-/// Instructions that so many pairs take, on the one thread that does them.
-fn instructions(pairs: u64) -> Result<u64> {
+/// Counts its instructions, on the one thread that does it.
+fn instructions(task: Task) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let counts = directory.path().join("counts");
     let mut counted = Command::new("valgrind");
     // What a process does once is not counted.
-    counted.args(["--tool=callgrind", "--collect-atstart=no", "--toggle-collect=*counted_pairs*"]);
+    counted.args(["--tool=callgrind", "--collect-atstart=no", "--toggle-collect=*counted_tasks*"]);
     counted.arg(format!("--callgrind-out-file={}", counts.display())).arg(env::current_exe()?);
-    counted.args(["--exact", "under_callgrind", "--ignored", "--test-threads=1"]).env(COUNTED, pairs.to_string());
+    counted.args(["--exact", "under_callgrind", "--ignored", "--test-threads=1"]).env(COUNTED, format!("{task:?}"));
     let ended = counted.stdin(Stdio::null()).output().context("cannot run valgrind; `make test` installs it")?;
     let said = [ended.stdout, ended.stderr].concat();
     ensure!(ended.status.success(), "{}", String::from_utf8_lossy(&said));
     let counts = fs::read_to_string(counts)?;
     let total = counts.lines().find_map(|line| line.strip_prefix("totals: ")).context("no totals")?;
-    Ok(total.trim().parse()?)
+    let (each, most) = (total.trim().parse::<u64>()? / COUNT, task.most_instructions());
+    println!("{task:?}: {each} instructions, with those of the client");
+    ensure!(each > 1000, "{each} instructions cannot be");
+    ensure!(each <= most, "{each} instructions; at most {most} were enough");
+    Ok(())
 }
 
 #[test]
-#[ignore = "what the test of instructions runs"]
-fn under_callgrind() -> Result<()> {
+fn nothing_makes_more_allocations_than_it_did() -> Result<()> {
     let mut bench = Bench::start()?;
-    bench.pairs(100)?;
-    counted_pairs(&mut bench, env::var(COUNTED).context("by itself it counts nothing")?.parse()?)
+    for task in TASKS {
+        // Buffers grow, instruments are made.
+        bench.run(task, 100)?;
+        let mut done = Ok(());
+        let counted = measure(|| done = bench.run(task, COUNT));
+        done?;
+        // A thousand have room for what happens now and then.
+        let (each, most) = (counted.count_total / COUNT, task.most_allocations());
+        println!("{task:?}: {each} allocations of {} bytes together", counted.bytes_total / COUNT);
+        ensure!(each <= most, "{task:?}: {each} allocations; at most {most} were enough");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_pair_takes_no_more_instructions_than_it_did() -> Result<()> {
+    instructions(Task::Pair)
+}
+
+#[test]
+fn a_read_over_http_takes_no_more_instructions_than_it_did() -> Result<()> {
+    instructions(Task::HttpRead)
+}
+
+#[test]
+#[ignore = "what the tests of instructions run"]
+fn under_callgrind() -> Result<()> {
+    let named = env::var(COUNTED).context("by itself it counts nothing")?;
+    let task = TASKS.into_iter().find(|task| format!("{task:?}") == named);
+    let task = task.with_context(|| format!("there is no task {named}"))?;
+    let mut bench = Bench::start()?;
+    bench.run(task, 100)?;
+    counted_tasks(&mut bench, task)
 }
 
 /// Named to callgrind, so it must be there.
 #[inline(never)]
-fn counted_pairs(bench: &mut Bench, pairs: u64) -> Result<()> {
-    bench.pairs(pairs)
+fn counted_tasks(bench: &mut Bench, task: Task) -> Result<()> {
+    bench.run(task, COUNT)
 }

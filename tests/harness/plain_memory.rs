@@ -17,7 +17,7 @@ const LOCKED: u64 = 1 << 32;
 const UNINITIALIZED: u64 = 1 << 33;
 const HAS_LATEST_EXPIRY: u64 = 1 << 34;
 
-/// Sessions in a bucket, in the form in which the plugin keeps them.
+/// Sessions in a bucket, in the form in which the plugin keeps them. It knows no subjects.
 pub struct PlainMemory {
     bucket: Bucket,
 }

@@ -5,3 +5,6 @@
 
 pub mod http;
 pub mod state_server;
+mod workers;
+
+pub use workers::Workers;

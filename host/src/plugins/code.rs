@@ -1,6 +1,6 @@
 //! The code of a plugin: compiled, and linked to what it was granted.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::Arc;
 
 use wasmtime::{
     Engine, Store,
@@ -9,7 +9,10 @@ use wasmtime::{
     },
 };
 
-use super::{Description, LoadError, LoadFailure, component::Recognised, counters::Counters, instance::InstanceState};
+use super::{
+    Description, LoadError, LoadFailure, component::Recognised, counters::Counters, instance::InstanceState,
+    trust::Trust,
+};
 use crate::{
     capabilities::{Linked, LogBudget, link},
     config::{Grants, Limits},
@@ -31,9 +34,8 @@ pub(super) struct Code {
     pub(super) counters: Arc<Counters>,
     /// How many of its failed calls may be told of.
     pub(super) failure_lines: LogBudget,
-    /// Whether it has ever used up its CPU time or its memory. From then on its calls are kept apart from the threads
-    /// that serve everybody.
-    pub(super) is_greedy: AtomicBool,
+    /// Whether its calls may run on the threads that serve everybody.
+    pub(super) trust: Arc<Trust>,
 }
 
 impl Code {
@@ -61,7 +63,6 @@ impl Code {
         let limits = grants.limits.unwrap_or(limits);
         // A budget of their own, or one that logs too much would hide them.
         let failure_lines = LogBudget::new(&limits, counters.limit_hits.clone());
-        let is_greedy = AtomicBool::new(false);
         Ok(Self {
             component,
             pre,
@@ -72,7 +73,7 @@ impl Code {
             counters,
             description,
             failure_lines,
-            is_greedy,
+            trust: Arc::default(),
         })
     }
 

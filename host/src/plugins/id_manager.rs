@@ -169,7 +169,7 @@ impl IdManager {
     /// Whether `validate` recognises the generator's own IDs.
     #[must_use]
     pub fn is_verifiable(&self) -> bool {
-        self.serving.now().info.verifiable
+        self.serving.now.load().info.verifiable
     }
 
     /// The plugin's name: its file name without the extension.

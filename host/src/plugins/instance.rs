@@ -14,7 +14,7 @@ use wasmtime::{
 };
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
-use super::{PluginFailure, engine::TICK, host_call::Progress};
+use super::{PluginFailure, engine::TICK, host_call::Progress, trust::Trust};
 use crate::{
     capabilities::{GuestContext, GuestSetup, GuestView, PayloadOverLimit},
     config::Limits,
@@ -44,6 +44,9 @@ impl GuestView for InstanceState {
         &mut self.guest
     }
 }
+
+/// A call that is still running at the end of so many epochs takes long: two at least were wholly its own.
+const LONG: u64 = 3;
 
 /// What an element of a table takes, bytes: a reference to a function.
 const TABLE_ELEMENT: usize = 8;
@@ -84,6 +87,10 @@ pub(super) struct Limiter {
     /// Epochs during which the present call may still run code. An epoch that passes while the guest waits in the host
     /// is counted once at most, so that waiting is not billed as computing.
     ticks_left: u64,
+    /// Those that have passed during the present call.
+    ticks: u64,
+    /// What a call loses that runs for long.
+    trust: Arc<Trust>,
     hit: Option<Hit>,
 }
 
@@ -95,6 +102,20 @@ enum Hit {
 }
 
 impl Limiter {
+    /// An epoch has passed; whether the call may go on.
+    fn tick(&mut self) -> bool {
+        self.ticks += 1;
+        if self.ticks == LONG {
+            self.trust.is_lost();
+        }
+        self.ticks_left = self.ticks_left.saturating_sub(1);
+        if self.ticks_left == 0 {
+            self.trust.is_lost();
+            self.hit = Some(Hit::Cpu);
+        }
+        self.ticks_left > 0
+    }
+
     fn ticks(cpu: Duration) -> u64 {
         let ticks = cpu.as_millis().div_ceil(TICK.as_millis());
         // One more, because the first epoch may end right after the call began.
@@ -108,6 +129,7 @@ impl ResourceLimiter for Limiter {
             self.held.grow(current, desired, 1);
             return Ok(true);
         }
+        self.trust.is_lost();
         self.hit = Some(Hit::Memory);
         Err(wasmtime::Error::msg("memory limit reached"))
     }
@@ -131,24 +153,24 @@ impl ResourceLimiter for Limiter {
     }
 }
 
-/// Makes a store with limits for one instance. `memory`: where its bytes are added while it lives.
+/// Makes a store with limits for one instance. `memory`: where its bytes are added while it lives; `trust`: that in its
+/// plugin.
 pub(super) fn new_store(
     pre: &InstancePre<InstanceState>,
     setup: GuestSetup,
     waits: bool,
     memory: Arc<AtomicU64>,
+    trust: Arc<Trust>,
 ) -> Store<InstanceState> {
     let held = Held { bytes: 0, grown: 0, all: memory };
-    let limiter = Limiter { limits: setup.limits, held, ticks_left: 0, hit: None };
+    let limiter = Limiter { limits: setup.limits, held, ticks_left: 0, ticks: 0, trust, hit: None };
     let state = InstanceState { guest: GuestContext::new(setup), limiter, progress: Progress::new(waits) };
     let mut store = Store::new(pre.engine(), state);
     store.limiter(|state| &mut state.limiter);
     store.epoch_deadline_callback(move |mut context| {
         let InstanceState { limiter, progress, .. } = context.data_mut();
         progress.advance();
-        limiter.ticks_left = limiter.ticks_left.saturating_sub(1);
-        if limiter.ticks_left == 0 {
-            limiter.hit = Some(Hit::Cpu);
+        if !limiter.tick() {
             return Ok(UpdateDeadline::Interrupt);
         }
         // On a fiber the other tasks of the thread get a turn at each epoch.
@@ -161,8 +183,15 @@ pub(super) fn new_store(
 pub(super) fn arm(store: &mut Store<InstanceState>) {
     let limiter = &mut store.data_mut().limiter;
     limiter.ticks_left = Limiter::ticks(limiter.limits.cpu);
+    limiter.ticks = 0;
     limiter.hit = None;
     store.set_epoch_deadline(1);
+}
+
+/// Whether the last call did not take long.
+pub(super) fn was_short(store: &Store<InstanceState>) -> bool {
+    let Limiter { ticks, hit, .. } = &store.data().limiter;
+    *ticks < LONG && hit.is_none()
 }
 
 /// What the making of an instance died of. A component that begins with more memory than it may have is told the limit.

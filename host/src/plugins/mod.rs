@@ -33,6 +33,7 @@ mod slot;
 mod source;
 mod status;
 mod succession;
+mod trust;
 mod watch;
 
 pub use admission::NotAdmitted;

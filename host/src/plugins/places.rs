@@ -13,14 +13,32 @@ pub(super) struct Places<T> {
 }
 
 struct State<T> {
-    /// Last in, first out: the instance whose memory is still in the CPU's caches serves next.
-    resting: Vec<T>,
+    /// What a thread put back last it takes first: the instance whose memory is still in the caches of its core.
+    resting: Vec<Resting<T>>,
     /// Places in which nothing rests and that nobody has.
     empty: usize,
     /// Who waits for a place, first come first served, and some who have left. Only while there is no place.
     line: VecDeque<oneshot::Sender<Option<T>>>,
     /// How many wait.
     waiting: usize,
+}
+
+/// A thing that rests, and who put it there.
+struct Resting<T> {
+    thing: T,
+    put_by: ThreadMark,
+}
+
+/// A thread. One that begins when another has ended may be taken for that.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct ThreadMark(usize);
+
+impl ThreadMark {
+    fn current() -> Self {
+        thread_local!(static MARK: u8 = const { 0 });
+        // No two threads that live have it at the same address.
+        MARK.with(|mark| Self(std::ptr::from_ref(mark).addr()))
+    }
 }
 
 /// All places are taken, and so many as may wait for one do.
@@ -71,8 +89,10 @@ impl<T> Places<T> {
     }
 
     fn free(&self, state: &mut State<T>) -> Option<Place<'_, T>> {
-        let resting = match state.resting.pop() {
-            Some(thing) => Some(thing),
+        let here = ThreadMark::current();
+        let own = state.resting.iter().rposition(|resting| resting.put_by == here);
+        let resting = match own.map(|at| state.resting.remove(at)).or_else(|| state.resting.pop()) {
+            Some(resting) => Some(resting.thing),
             None => {
                 state.empty = state.empty.checked_sub(1)?;
                 None
@@ -92,7 +112,7 @@ impl<T> Places<T> {
             }
         }
         match resting {
-            Some(thing) => state.resting.push(thing),
+            Some(thing) => state.resting.push(Resting { thing, put_by: ThreadMark::current() }),
             None => state.empty += 1,
         }
     }
@@ -154,6 +174,7 @@ mod tests {
         future::Future,
         pin::pin,
         task::{Context, Poll, Waker},
+        thread,
     };
 
     use super::*;
@@ -179,6 +200,17 @@ mod tests {
         let mut again = taken(&places);
         assert_eq!(again.take_resting(), Some("second"));
         assert_eq!(taken(&places).take_resting(), Some("first"));
+    }
+
+    #[test]
+    fn a_thread_takes_what_it_put_back_itself_before_what_another_did() {
+        let places = Places::new(3);
+        let (first, second) = (taken(&places), taken(&places));
+        first.put_back("ours");
+        thread::scope(|scope| drop(scope.spawn(|| second.put_back("theirs"))));
+        let mut ours = taken(&places);
+        assert_eq!(ours.take_resting(), Some("ours"));
+        assert_eq!(taken(&places).take_resting(), Some("theirs"), "and that before an empty place");
     }
 
     #[test]

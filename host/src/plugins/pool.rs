@@ -210,17 +210,17 @@ impl<E: Exports> Pool<E> {
         instance::arm(store);
         let answer = if self.waits {
             let progress = store.data().progress.clone();
-            self.within_limits(operation, progress, function.call_async(&mut *store, params)).await?
-        } else if self.code.is_greedy.load(Ordering::Relaxed) {
-            apart(|| function.call(&mut *store, params))
+            // Boxed, or every call would be as large as one that waits.
+            Box::pin(self.within_limits(operation, progress, function.call_async(&mut *store, params))).await?
         } else {
-            function.call(&mut *store, params)
+            let answer = self.compute(|| function.call(&mut *store, params));
+            if instance::was_short(store) {
+                self.code.trust.grows();
+            }
+            answer
         };
         answer.map_err(|error| {
             let failure = instance::failure(store, operation, &error);
-            if matches!(failure, PluginFailure::Cpu { .. } | PluginFailure::Memory { .. }) {
-                self.code.is_greedy.store(true, Ordering::Relaxed);
-            }
             let backtrace = GuestBacktrace::of(&error);
             let plugin = self.code.name();
             if self.code.failure_lines.allow(plugin) {
@@ -228,6 +228,11 @@ impl<E: Exports> Pool<E> {
             }
             self.failed_at(failure, backtrace)
         })
+    }
+
+    /// Runs code that does not wait: here if its plugin is trusted with that, and apart if it is not.
+    fn compute<T>(&self, code: impl FnOnce() -> T) -> T {
+        if self.code.trust.is_earned() { code() } else { apart(code) }
     }
 
     /// Runs a call that may wait, within the deadline and with no call into the host that takes too long.
@@ -249,14 +254,14 @@ impl<E: Exports> Pool<E> {
     pub(super) async fn take_out(&self) -> Result<Result<Taken<'_, E>, Stopped>, CallError> {
         let mut place = match self.places.try_take() {
             Ok(place) => place,
-            Err(Full) => self.wait_in_line().await?,
+            Err(Full) => Box::pin(self.wait_in_line()).await?,
         };
         if self.retired.load(Ordering::Acquire) {
             return Ok(Err(Stopped));
         }
         let live = match place.take_resting() {
             Some(live) => live,
-            None => Box::new(self.make().await?.0),
+            None => Box::new(Box::pin(self.make()).await?.0),
         };
         Ok(Ok(Taken { live, place, replaced: CountsAsReplaced(&self.code.counters) }))
     }
@@ -275,14 +280,14 @@ impl<E: Exports> Pool<E> {
     /// A new instance, initialized.
     async fn make(&self) -> Result<(Live<E>, E::Info), CallError> {
         let pre = self.code.pre(self.waits);
-        let memory = self.code.counters.memory.clone();
-        let mut store = instance::new_store(pre, self.setup.clone(), self.waits, memory);
+        let (memory, trust) = (self.code.counters.memory.clone(), self.code.trust.clone());
+        let mut store = instance::new_store(pre, self.setup.clone(), self.waits, memory, trust);
         instance::arm(&mut store);
         let instance = if self.waits {
             let progress = store.data().progress.clone();
             self.within_limits("instantiate", progress, pre.instantiate_async(&mut store)).await?
         } else {
-            pre.instantiate(&mut store)
+            self.compute(|| pre.instantiate(&mut store))
         };
         let exports = instance
             .and_then(|instance| E::find(&self.code, &mut store, &instance))

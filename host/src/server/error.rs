@@ -59,6 +59,9 @@ pub enum ServerError {
     /// A signal handler cannot be set up.
     #[error("signals cannot be handled: {0}")]
     Signals(io::Error),
+    /// The threads that serve connections cannot be started.
+    #[error("the threads that serve connections cannot be started: {0}; is there a limit on threads or open files?")]
+    Workers(io::Error),
     /// The plugin runtime cannot be set up.
     #[error("the plugin runtime failed: {0}")]
     Runtime(String),

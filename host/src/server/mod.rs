@@ -25,7 +25,7 @@ use crate::{
     },
     clock::Clock,
     config::{Config, HttpConfig, StateServerConfig},
-    frontends::{http, state_server},
+    frontends::{Workers, http, state_server},
     plugins::{PluginDirectory, Runtime},
     sessions::{EventSink, LogSink, SessionService},
     telemetry,
@@ -99,14 +99,18 @@ impl Server {
         }
         moved_clock::listen(&clock)?;
 
+        let workers = Arc::new(Workers::start(service.waits()).map_err(ServerError::Workers)?);
         let mut front_ends = JoinSet::new();
         if let Some((listener, config)) = state_server {
-            front_ends.spawn(state_server::serve(listener, service.clone(), config, clock.clone(), shutdown.clone()));
+            let (workers, service, clock, shutdown) =
+                (workers.clone(), service.clone(), clock.clone(), shutdown.clone());
+            front_ends.spawn(state_server::serve(listener, workers, service, config, clock, shutdown));
         }
         if let Some((listener, config)) = http {
-            let (service, metrics, shutdown) = (service.clone(), metrics.clone(), shutdown.clone());
+            let (workers, service, metrics) = (workers.clone(), service.clone(), metrics.clone());
+            let shutdown = shutdown.clone();
             front_ends.spawn(async move {
-                if let Err(error) = http::serve(listener, service, config, metrics, shutdown).await {
+                if let Err(error) = http::serve(listener, workers, service, config, metrics, shutdown).await {
                     tracing::error!(%error, "the HTTP front end ended");
                 }
             });

@@ -128,6 +128,14 @@ impl Lines {
                 Try::Locked(_) => {}
             }
         }
+        // Boxed, or an operation that meets no lock would be as large as one that waits.
+        Box::pin(self.wait_in_line(key, wait, attempt)).await
+    }
+
+    async fn wait_in_line<T, E, F>(&self, key: &SessionKey, wait: Duration, attempt: impl Fn() -> F) -> Result<T, E>
+    where
+        F: Future<Output = Result<Try<T>, E>>,
+    {
         let deadline = Instant::now() + wait;
         let mut place = self.join(key);
         let mut is_known_elsewhere = false;

@@ -166,6 +166,12 @@ impl SessionService {
         })
     }
 
+    /// Whether an operation on some store may wait for something outside the host.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.inner.stores.values().any(|store| store.waits())
+    }
+
     /// Sweeps every store at its interval until shutdown.
     pub async fn sweep(&self, shutdown: CancellationToken) {
         let mut sweepers = JoinSet::new();

@@ -221,7 +221,7 @@ impl Store {
 
     async fn take_lock(&self, key: &SessionKey) -> Result<GetExclusiveOutcome, CallError> {
         if self.provider.waits() {
-            self.detached.get_exclusive(&self.provider, key, &self.lines).await
+            Box::pin(self.detached.get_exclusive(&self.provider, key, &self.lines)).await
         } else {
             self.provider.get_exclusive(key).await
         }
@@ -423,7 +423,7 @@ impl Store {
     /// Whether an ID may be one of this store's. An ID that its generator disowns is missing without a look-up.
     async fn recognises(&self, key: &SessionKey) -> Result<bool, SessionError> {
         if self.config.validate_ids.unwrap_or_else(|| self.ids.is_verifiable()) {
-            self.settle_id(self.ids.validate(key.id()).await)
+            self.settle_id(Box::pin(self.ids.validate(key.id())).await)
         } else {
             Ok(true)
         }

@@ -2,6 +2,7 @@
 
 mod address_space;
 mod commands;
+mod computing;
 mod each_limit;
 mod quarantine;
 

@@ -28,6 +28,7 @@ pub static TAKE: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
+/// Reads the items if nobody holds the lock.
 pub static READ: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "

@@ -63,21 +63,35 @@ impl Drop for UndeliveredLock {
     }
 }
 
-/// The locks in the answers that one connection is about to send. Clones share them.
+/// The locks in the answers of one connection that are not sent yet. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Delivery {
-    pending: Arc<Mutex<Vec<UndeliveredLock>>>,
+    locks: Arc<Mutex<Locks>>,
+}
+
+#[derive(Default)]
+struct Locks {
+    /// In the answer that is being made. hyper has not seen it, so no flush is about it.
+    carried: Vec<UndeliveredLock>,
+    /// In answers that hyper is sending.
+    returned: Vec<UndeliveredLock>,
 }
 
 impl Delivery {
-    /// The answer that is being returned carries this lock.
+    /// The answer that is being made carries this lock.
     pub(super) fn carries(&self, lock: UndeliveredLock) {
-        self.pending.lock().push(lock);
+        self.locks.lock().carried.push(lock);
+    }
+
+    /// The answer is returned to hyper.
+    pub(super) fn returned(&self) {
+        let Locks { carried, returned } = &mut *self.locks.lock();
+        returned.append(carried);
     }
 
     /// The operating system has taken everything that was to be sent.
     pub(super) fn flushed(&self) {
-        let pending = mem::take(&mut *self.pending.lock());
-        pending.into_iter().for_each(UndeliveredLock::delivered);
+        let returned = mem::take(&mut self.locks.lock().returned);
+        returned.into_iter().for_each(UndeliveredLock::delivered);
     }
 }

@@ -130,7 +130,8 @@ pub(super) fn entity_tag(version: u64) -> HeaderValue {
 
 /// Everything that an answer says of a session beside its payload.
 pub(super) fn of_item(item: &Item) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(8);
+    // With room for what every answer has besides.
+    let mut headers = HeaderMap::with_capacity(12);
     headers.insert(header::ETAG, entity_tag(item.version));
     headers.insert(SESSION_TIMEOUT, HeaderValue::from(item.data.idle_timeout));
     insert(&mut headers, SESSION_EXPIRES, item.expires.map(http_date));

@@ -2,15 +2,12 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::Request,
     http::{Method, StatusCode},
-    middleware::Next,
-    response::Response,
 };
 use metrics::{Counter, Histogram, SharedString};
 use parking_lot::RwLock;
@@ -20,11 +17,10 @@ const UNMATCHED: &str = "none";
 /// What stands for the status of a request whose client hung up before there was one.
 const HUNG_UP: &str = "hung-up";
 
-/// The instruments of all routes. Cheap to clone.
-#[derive(Clone)]
+/// The instruments of all routes.
 pub(super) struct Measures {
-    routes: Arc<HashMap<String, Instruments>>,
-    unmatched: Arc<Instruments>,
+    routes: matchit::Router<Instruments>,
+    unmatched: Instruments,
 }
 
 /// The instruments of one route. Made at its first requests, then only looked up.
@@ -46,12 +42,19 @@ impl Measures {
             "Time from the head of a request to its answer, with all waiting"
         );
         metrics::describe_gauge!("cloakroom_http_connections", "Open HTTP connections");
-        let routes = templates.map(|route| (route.clone(), Instruments::new(route.clone().into()))).collect();
-        Self { routes: Arc::new(routes), unmatched: Arc::new(Instruments::new(UNMATCHED.into())) }
+        let mut routes = matchit::Router::new();
+        for route in templates {
+            if let Err(error) = routes.insert(route, Instruments::new(route.clone().into())) {
+                tracing::error!(%error, route, "requests of a route are counted among those of none");
+            }
+        }
+        Self { routes, unmatched: Instruments::new(UNMATCHED.into()) }
     }
 
-    fn of(&self, route: Option<&MatchedPath>) -> &Instruments {
-        route.and_then(|route| self.routes.get(route.as_str())).unwrap_or(&self.unmatched)
+    /// A request comes in.
+    pub(super) fn begin(&self, request: &Request) -> Measured<'_> {
+        let instruments = self.routes.at(request.uri().path()).map_or(&self.unmatched, |route| route.value);
+        Measured { instruments, method: label(request.method()), began: Instant::now(), status: None }
     }
 }
 
@@ -85,11 +88,18 @@ impl Instruments {
 }
 
 /// A request under way. Dropped without an answer, it was hung up.
-struct Measured<'m> {
+pub(super) struct Measured<'m> {
     instruments: &'m Instruments,
     method: &'static str,
     began: Instant,
     status: Option<StatusCode>,
+}
+
+impl Measured<'_> {
+    /// It is answered.
+    pub(super) fn answered(mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
 }
 
 impl Drop for Measured<'_> {
@@ -100,16 +110,6 @@ impl Drop for Measured<'_> {
         let status = self.status.map(|status| status.as_u16());
         tracing::debug!(method = self.method, route = %self.instruments.route, status, ?duration, "HTTP request");
     }
-}
-
-/// The middleware.
-pub(super) async fn measure(State(measures): State<Measures>, request: Request, next: Next) -> Response {
-    let instruments = measures.of(request.extensions().get::<MatchedPath>());
-    let method = label(request.method());
-    let mut measured = Measured { instruments, method, began: Instant::now(), status: None };
-    let response = next.run(request).await;
-    measured.status = Some(response.status());
-    response
 }
 
 /// A method as a label. Clients can send any word as a method, and each label costs memory for good.
@@ -128,18 +128,10 @@ fn label(method: &Method) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use axum::{Router, body::Body, middleware, routing::get};
+    use axum::body::Body;
     use metrics_exporter_prometheus::PrometheusBuilder;
-    use tower_service::Service;
 
     use super::*;
-
-    fn router(measures: Measures) -> Router {
-        Router::new()
-            .route("/v1/{app}/sessions/{id}", get(async || "payload"))
-            .route("/never", get(async || std::future::pending::<&str>().await))
-            .layer(middleware::from_fn_with_state(measures, measure))
-    }
 
     fn request(uri: &str) -> Request {
         Request::get(uri).body(Body::empty()).unwrap()
@@ -151,16 +143,12 @@ mod tests {
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
             let templates = ["/v1/{app}/sessions/{id}".to_owned(), "/never".to_owned()];
-            let mut router = router(Measures::new(templates.iter()));
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-            runtime.block_on(async {
-                for _ in 0..3 {
-                    router.call(request("/v1/shop/sessions/secret")).await.unwrap();
-                }
-                router.call(request("/somewhere/secret")).await.unwrap();
-                let hangs = router.call(request("/never"));
-                assert!(tokio::time::timeout(Duration::from_millis(1), hangs).await.is_err());
-            });
+            let measures = Measures::new(templates.iter());
+            for _ in 0..3 {
+                measures.begin(&request("/v1/shop/sessions/secret")).answered(StatusCode::OK);
+            }
+            measures.begin(&request("/somewhere/secret")).answered(StatusCode::NOT_FOUND);
+            drop(measures.begin(&request("/never")));
         });
         let rendered = handle.render();
         let counted = |route: &str, status: &str, count: u32| {

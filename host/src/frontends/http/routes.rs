@@ -2,20 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    http::Method,
-    middleware::{from_fn_with_state, map_response},
-};
+use axum::{Router, extract::Request, http::Method, response::Response};
 use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_service::Service as _;
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     admin, answer, events,
-    measure::{Measures, measure},
+    measure::Measures,
     migration, openapi,
     problem::{Kind, Problem},
     sessions::{create, get, lock, put, remove, rotate, subject, touch, unlock},
@@ -23,28 +20,43 @@ use super::{
 };
 use crate::sessions::SessionService;
 
-/// The router with its state.
-pub(super) fn router(
-    service: SessionService,
-    max_wait: Duration,
-    metrics: PrometheusHandle,
-    shutdown: CancellationToken,
-    releases: TaskTracker,
-) -> Router {
-    let (router, document) = described();
-    let measures = Measures::new(document.paths.paths.keys());
-    // Serializing a document that utoipa built cannot fail; if it did, the rest of the API would still serve.
-    let openapi = Bytes::from(document.to_json().unwrap_or_else(|error| {
-        tracing::error!(%error, "the OpenAPI document cannot be written");
-        String::from("{}")
-    }));
-    let shared = Shared { service, max_wait, metrics, openapi, shutdown, releases };
-    router
-        .fallback(no_such_route)
-        .method_not_allowed_fallback(no_such_method)
-        .with_state(Arc::new(shared))
-        .layer(map_response(answer::never_stored))
-        .layer(from_fn_with_state(measures, measure))
+/// All routes, with what they share. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Routes {
+    router: Router,
+    measures: Arc<Measures>,
+}
+
+impl Routes {
+    pub(super) fn new(
+        service: SessionService,
+        max_wait: Duration,
+        metrics: PrometheusHandle,
+        shutdown: CancellationToken,
+        releases: TaskTracker,
+    ) -> Self {
+        let (router, document) = described();
+        let measures = Arc::new(Measures::new(document.paths.paths.keys()));
+        // Serializing a document that utoipa built cannot fail; if it did, the rest of the API would still serve.
+        let openapi = Bytes::from(document.to_json().unwrap_or_else(|error| {
+            tracing::error!(%error, "the OpenAPI document cannot be written");
+            String::from("{}")
+        }));
+        let shared = Shared { service, max_wait, metrics, openapi, shutdown, releases };
+        let router =
+            router.fallback(no_such_route).method_not_allowed_fallback(no_such_method).with_state(Arc::new(shared));
+        Self { router, measures }
+    }
+
+    /// Answers a request. What every answer has in common is done here and not in layers of the router, each of which
+    /// would cost a request several allocations.
+    pub(super) async fn answer(&self, request: Request) -> Response {
+        let measured = self.measures.begin(&request);
+        let Ok(mut response) = self.router.clone().call(request).await;
+        answer::never_stored(&mut response);
+        measured.answered(response.status());
+        response
+    }
 }
 
 /// The routes and the document that describes them.

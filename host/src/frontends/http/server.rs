@@ -2,21 +2,21 @@
 //!
 //! Made of the parts that `axum::serve` is made of, because that sets no time limits.
 
-use std::{convert::Infallible, io, pin::pin, time::Duration};
+use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::Request, response::Response};
+use axum::{body::Body, extract::Request, response::Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
     net::{TcpListener, TcpStream},
+    task::yield_now,
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower_service::Service;
 
-use super::{connection::Connection, delivery::Delivery, routes};
-use crate::{config::HttpConfig, sessions::SessionService};
+use super::{connection::Connection, delivery::Delivery, routes::Routes};
+use crate::{config::HttpConfig, frontends::Workers, sessions::SessionService};
 
 /// How long a connection may take from one answer (or from its start) to the whole head of its next request. Covers
 /// both a client that is idle and one that sends its headers drop by drop; a minute is the usual keep-alive of web
@@ -31,30 +31,36 @@ const RELEASE: Duration = Duration::from_secs(2);
 /// The pause after a failed accept: most often the process has no file descriptor left, and needs time to close some.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Serves the HTTP front end on `listener` until `shutdown` is cancelled, then lets requests end for up to ten seconds.
+/// Has `workers` serve what connects to `listener` until `shutdown` is cancelled, then lets requests end for up to ten seconds.
 ///
 /// Metrics go to the recorder that is installed at this moment; `metrics` renders them at `/metrics`.
 pub async fn serve(
     listener: TcpListener,
+    workers: Arc<Workers>,
     service: SessionService,
     config: HttpConfig,
     metrics: PrometheusHandle,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let releases = TaskTracker::new();
-    let router = routes::router(service, config.max_wait, metrics, shutdown.clone(), releases.clone());
+    let routes = Routes::new(service, config.max_wait, metrics, shutdown.clone(), releases.clone());
     let connections = TaskTracker::new();
     let abort = CancellationToken::new();
     let open = metrics::gauge!("cloakroom_http_connections");
 
     while let Some(socket) = accept(&listener, &shutdown).await {
-        let connection = run(socket, router.clone(), shutdown.clone(), abort.clone());
-        let open = open.clone();
-        connections.spawn(async move {
+        // A token of its own for each connection, because watching one takes a lock on it at every request.
+        let (shutdown, abort) = (shutdown.child_token(), abort.clone());
+        let (routes, open) = (routes.clone(), open.clone());
+        let serve = async move |socket| {
             open.increment(1);
-            connection.await;
+            run(socket, routes, shutdown, abort).await;
             open.decrement(1);
-        });
+        };
+        match workers.assign(socket, serve) {
+            Ok((worker, task)) => _ = connections.spawn_on(task, worker),
+            Err(error) => tracing::debug!(%error, "an HTTP connection ended as it was accepted"),
+        }
     }
     // New clients shall be refused at once, not left in the backlog.
     drop(listener);
@@ -98,14 +104,14 @@ fn is_about_the_client(error: &io::Error) -> bool {
 
 /// Answers the requests of one connection, on this task: when the client hangs up, hyper drops the handler's future,
 /// and with it the place in line for a lock.
-async fn run(socket: TcpStream, router: Router, shutdown: CancellationToken, abort: CancellationToken) {
+async fn run(socket: TcpStream, routes: Routes, shutdown: CancellationToken, abort: CancellationToken) {
     // Answers are written in one piece; waiting for more would only delay them.
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     let delivery = Delivery::default();
     let stream = TokioIo::new(Connection::new(socket, delivery.clone()));
-    let answer = service_fn(move |request| answer(router.clone(), delivery.clone(), request));
+    let answer = service_fn(move |request| answer(routes.clone(), delivery.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(NEXT_REQUEST)
@@ -129,8 +135,12 @@ async fn run(socket: TcpStream, router: Router, shutdown: CancellationToken, abo
     }
 }
 
-async fn answer(mut router: Router, delivery: Delivery, request: Request<Incoming>) -> Result<Response, Infallible> {
+async fn answer(routes: Routes, delivery: Delivery, request: Request<Incoming>) -> Result<Response, Infallible> {
     let mut request = request.map(Body::new);
-    request.extensions_mut().insert(delivery);
-    router.call(request).await
+    request.extensions_mut().insert(delivery.clone());
+    let answer = routes.answer(request).await;
+    // As State Server does: what has come is carried out first, then the answers go out one after the other.
+    yield_now().await;
+    delivery.returned();
+    Ok(answer)
 }

@@ -10,7 +10,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use crate::{clock::Clock, config::StateServerConfig, sessions::SessionService};
+use crate::{clock::Clock, config::StateServerConfig, frontends::Workers, sessions::SessionService};
 
 use super::{
     FrontEnd,
@@ -25,10 +25,11 @@ const CUT: Duration = Duration::from_secs(1);
 /// How long to wait when the system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves connections until `shutdown`, then lets requests in flight finish and returns. `clock` is the host's, which
-/// the stores go by.
+/// Has `workers` serve connections until `shutdown`, then lets requests in flight finish and returns. `clock` is the
+/// host's, which the stores go by.
 pub async fn serve(
     listener: TcpListener,
+    workers: Arc<Workers>,
     service: SessionService,
     config: StateServerConfig,
     clock: Clock,
@@ -37,6 +38,7 @@ pub async fn serve(
     let front_end = Arc::new(FrontEnd::new(service, &config, clock));
     let mut connections = Connections {
         front_end,
+        workers,
         limit: config.max_connections,
         open: JoinSet::new(),
         shutdown: shutdown.clone(),
@@ -62,6 +64,7 @@ pub async fn serve(
 /// The connections that are open.
 struct Connections {
     front_end: Arc<FrontEnd>,
+    workers: Arc<Workers>,
     limit: usize,
     open: JoinSet<()>,
     shutdown: CancellationToken,
@@ -86,12 +89,18 @@ impl Connections {
             }
             return;
         }
-        self.front_end.meters.accepted.increment(1);
-        self.front_end.meters.connections.increment(1.0);
         // A token of its own for each connection, because watching one takes a lock on it at every request.
         let stop = Stop { drain: self.shutdown.child_token(), cut: self.cut.clone() };
-        let connection = Connection::new(stream, peer, Arc::clone(&self.front_end), stop);
-        self.open.spawn(connection.run());
+        let front_end = Arc::clone(&self.front_end);
+        let serve = move |stream| Connection::new(stream, peer, front_end, stop).run();
+        match self.workers.assign(stream, serve) {
+            Ok((worker, task)) => {
+                self.front_end.meters.accepted.increment(1);
+                self.front_end.meters.connections.increment(1.0);
+                self.open.spawn_on(task, worker);
+            }
+            Err(error) => debug!(%peer, %error, "a connection ended as it was accepted"),
+        }
     }
 
     fn closed(&mut self, ended: Result<(), JoinError>) {
