@@ -31,11 +31,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Measure = fn(&mut Report, Rounds) -> Result<()>;
 
 /// What runs, in this order.
-const MEASURES: [(&str, Measure); 10] = [
+const MEASURES: [(&str, Measure); 11] = [
     ("pairs", requests::pairs),
     ("requests", requests::requests),
     ("sizes", requests::sizes),
     ("connections", requests::connections),
+    ("cores", requests::cores),
     ("tail", tail::half_of_saturation),
     ("mix", tail::mostly_reads),
     ("contention", contention::one_session),

@@ -21,8 +21,7 @@ impl Report {
             "", "tasks/s", "CPU us", "p50 us", "p99 us", "p99.9 us"
         );
         for outcome in outcomes {
-            let [per_second, cpu, p99] =
-                [Outcome::per_second(outcome), outcome.cpu(), outcome.median(|figures| figures.p99)];
+            let [per_second, cpu, p99] = [outcome.per_second(), outcome.cpu(), outcome.median(|figures| figures.p99)];
             print!(
                 "{:<28} {per_second:>10.0} {cpu:>8.1} {:>8.0} {p99:>8.0} {:>8.0}",
                 outcome.name,

@@ -1,5 +1,7 @@
 //! Throughput, latency and CPU time of requests in a closed loop.
 
+use std::thread::available_parallelism;
+
 use anyhow::Result;
 
 use crate::{
@@ -91,4 +93,20 @@ pub(crate) fn connections(report: &mut Report, rounds: Rounds) -> Result<()> {
         ["connections", "pairs a second"],
         &throughput,
     )
+}
+
+/// Pairs by a host that may use one core, two, and so on to all of the machine.
+pub(crate) fn cores(report: &mut Report, rounds: Rounds) -> Result<()> {
+    const CORES: [(usize, &str); 6] =
+        [(1, "1 core"), (2, "2 cores"), (4, "4 cores"), (8, "8 cores"), (16, "16 cores"), (32, "32 cores")];
+    let all = available_parallelism()?.get();
+    let (mut hosts, mut servers) = (Vec::new(), Vec::new());
+    for (cores, name) in CORES.into_iter().filter(|(cores, _)| *cores <= all) {
+        let host = servers::start_confined_host(cores)?;
+        servers.push(servers::Served { name, ..servers::state_server(&host)? });
+        hosts.push(host);
+    }
+    let outcomes = contest(&servers, Work::closed(Task::Pair, CLIENTS), rounds)?;
+    report.outcomes("cores", "pairs by a host that may use so many cores", &outcomes);
+    Ok(())
 }

@@ -1,7 +1,9 @@
 //! The servers that are compared, each in a process of its own.
 
 use std::{
+    fs,
     net::SocketAddr,
+    os::unix::fs::PermissionsExt,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -13,6 +15,7 @@ use harness::{
     addresses::free_address,
     aspnet_redis::microsoft::{READ, SET, TAKE, UPDATE},
     cpu_time::Account,
+    host::binary,
     redis::RedisServer,
 };
 
@@ -49,6 +52,18 @@ const IN_MEMORY: &str = "[stores.default]\nprovider = \"memory\"\n";
 /// A host with the sessions in memory.
 pub(crate) fn start_host() -> Result<Host> {
     Host::start(IN_MEMORY)
+}
+
+/// The same on the first cores of the machine only.
+pub(crate) fn start_confined_host(cores: usize) -> Result<Host> {
+    let directory = tempfile::tempdir()?;
+    let confined = directory.path().join("confined");
+    let last = cores.saturating_sub(1);
+    let script = format!("#!/bin/sh\nexec taskset -c 0-{last} '{}' \"$@\"\n", binary()?.display());
+    fs::write(&confined, script)?;
+    fs::set_permissions(&confined, fs::Permissions::from_mode(0o755))?;
+    // It runs by now and needs the file no more.
+    Host::start_program(Some(confined), IN_MEMORY, &[])
 }
 
 /// The same without wasm.
