@@ -58,6 +58,7 @@ mod id_manager;
 #[doc(hidden)]
 pub mod instance;
 mod key;
+pub mod kv;
 pub mod lock;
 pub mod log;
 pub mod middleware;
@@ -69,7 +70,7 @@ mod session_events;
 pub mod settings;
 
 pub use bindings::host::cloakroom::session::{
-    expiry_callback, kv,
+    expiry_callback,
     payloads::Payload,
     redis, sql,
     types::{

@@ -22,7 +22,6 @@ wasmtime::component::bindgen!({
     imports: { default: trappable },
     with: {
         "cloakroom:session/payloads.payload": crate::contract::Payload,
-        "cloakroom:session/kv.bucket": super::kv::Bucket,
     },
 });
 

@@ -9,8 +9,9 @@ use super::{
     Connections, LogBudget,
     expiry_callback::ExpirySink,
     inner::InnerProvider,
-    kv::Kv,
+    kv::{Bucket, Kv},
     network::{NameLookup, Reach},
+    payload_table::PayloadTable,
     sql::OpenTransaction,
     wasi,
 };
@@ -47,6 +48,10 @@ pub struct GuestSetup {
 /// The state behind the imports of one instance.
 pub struct GuestContext {
     pub(super) setup: GuestSetup,
+    pub(super) payloads: PayloadTable,
+    /// The buckets that it has opened, with the full name of each. Their places are the numbers that it knows them by.
+    pub(super) buckets: Vec<(String, Bucket)>,
+    /// Its other handles.
     pub(super) table: ResourceTable,
     pub(super) expiry: Option<Arc<dyn ExpirySink>>,
     pub(super) inner_expiry: Option<Arc<dyn ExpirySink>>,
@@ -63,14 +68,25 @@ impl GuestContext {
         let mut table = ResourceTable::new();
         // A component that leaks handles fails instead of filling the host.
         table.set_max_capacity(setup.limits.handles);
+        let payloads = PayloadTable::new(setup.limits.handles);
         let reach = Reach::new(setup.grants.clone());
         let wasi = wasi::context(&setup, &reach);
-        Self { setup, table, expiry: None, inner_expiry: None, transactions: Vec::new(), wasi, reach }
+        Self {
+            setup,
+            payloads,
+            buckets: Vec::new(),
+            table,
+            expiry: None,
+            inner_expiry: None,
+            transactions: Vec::new(),
+            wasi,
+            reach,
+        }
     }
 
-    /// The handles that the instance holds.
-    pub fn table(&mut self) -> &mut ResourceTable {
-        &mut self.table
+    /// The payloads that the instance has handles of.
+    pub fn payloads(&mut self) -> &mut PayloadTable {
+        &mut self.payloads
     }
 
     /// The look-up of names, within what was granted.
@@ -99,6 +115,9 @@ impl GuestContext {
 pub trait GuestView: WasiView {
     /// The context.
     fn guest(&mut self) -> &mut GuestContext;
+
+    /// The context, to look at.
+    fn guest_ref(&self) -> &GuestContext;
 }
 
 // The interface `types` has no functions of its own.
@@ -106,6 +125,10 @@ impl super::bindings::types::Host for GuestContext {}
 
 impl GuestView for GuestContext {
     fn guest(&mut self) -> &mut GuestContext {
+        self
+    }
+
+    fn guest_ref(&self) -> &GuestContext {
         self
     }
 }

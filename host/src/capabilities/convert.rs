@@ -3,10 +3,7 @@
 //! What comes out of a component is checked here, once: a lock id of 0 or a version of 0 is [`Nonsense`], however
 //! friendly the component is.
 
-use thiserror::Error;
-use wasmtime::component::ResourceTable;
-
-use super::bindings::types;
+use super::{PayloadTable, bindings::types};
 use crate::{
     clock::UnixMillis,
     contract::{
@@ -14,6 +11,7 @@ use crate::{
         ResetOutcome, SessionData, SessionKey, SessionPage, SessionSummary, SetOutcome, StoreError,
     },
 };
+use thiserror::Error;
 
 /// A component answered something that the contract does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -44,9 +42,9 @@ pub(crate) fn lock(lock: types::Lock) -> Result<Lock, Nonsense> {
 }
 
 /// Session data on its way out of a component; its payload handle is consumed.
-pub(crate) fn data(table: &mut ResourceTable, data: types::SessionData) -> Result<SessionData, Nonsense> {
+pub(crate) fn data(payloads: &mut PayloadTable, data: types::SessionData) -> Result<SessionData, Nonsense> {
     Ok(SessionData {
-        payload: table.delete(data.payload)?,
+        payload: payloads.delete(data.payload)?,
         idle_timeout: data.idle_timeout,
         latest_expiry: data.latest_expiry.map(UnixMillis),
         subject: data.subject,
@@ -55,11 +53,11 @@ pub(crate) fn data(table: &mut ResourceTable, data: types::SessionData) -> Resul
 
 /// Session data on its way into a component, which will own the payload handle.
 pub(crate) fn guest_data(
-    table: &mut ResourceTable,
+    payloads: &mut PayloadTable,
     data: SessionData,
 ) -> Result<types::SessionData, wasmtime::component::ResourceTableError> {
     Ok(types::SessionData {
-        payload: table.push(data.payload)?,
+        payload: payloads.push(data.payload)?,
         idle_timeout: data.idle_timeout,
         latest_expiry: data.latest_expiry.map(|moment| moment.0),
         subject: data.subject,
@@ -67,12 +65,12 @@ pub(crate) fn guest_data(
 }
 
 /// An item on its way out of a component.
-pub(crate) fn item(table: &mut ResourceTable, item: types::Item) -> Result<Item, Nonsense> {
+pub(crate) fn item(payloads: &mut PayloadTable, item: types::Item) -> Result<Item, Nonsense> {
     if item.version == 0 {
         return Err(Nonsense("it answered with an item of version 0; versions begin at 1".to_owned()));
     }
     Ok(Item {
-        data: data(table, item.data)?,
+        data: data(payloads, item.data)?,
         version: item.version,
         created: UnixMillis(item.created),
         expires: item.expires.map(UnixMillis),
@@ -82,11 +80,11 @@ pub(crate) fn item(table: &mut ResourceTable, item: types::Item) -> Result<Item,
 
 /// An item on its way into a component, which will own the payload handle.
 pub(crate) fn guest_item(
-    table: &mut ResourceTable,
+    payloads: &mut PayloadTable,
     item: Item,
 ) -> Result<types::Item, wasmtime::component::ResourceTableError> {
     Ok(types::Item {
-        data: guest_data(table, item.data)?,
+        data: guest_data(payloads, item.data)?,
         version: item.version,
         created: item.created.0,
         expires: item.expires.map(|moment| moment.0),
@@ -96,11 +94,11 @@ pub(crate) fn guest_item(
 
 /// The outcome of get and peek on its way into a component.
 pub(crate) fn guest_get_outcome(
-    table: &mut ResourceTable,
+    payloads: &mut PayloadTable,
     outcome: GetOutcome,
 ) -> Result<types::GetOutcome, wasmtime::component::ResourceTableError> {
     Ok(match outcome {
-        GetOutcome::Found(item) => types::GetOutcome::Found(guest_item(table, item)?),
+        GetOutcome::Found(item) => types::GetOutcome::Found(guest_item(payloads, item)?),
         GetOutcome::Missing => types::GetOutcome::Missing,
         GetOutcome::Locked(lock) => types::GetOutcome::Locked(guest_lock(lock)),
     })
@@ -108,12 +106,12 @@ pub(crate) fn guest_get_outcome(
 
 /// The outcome of get-exclusive on its way into a component.
 pub(crate) fn guest_get_exclusive_outcome(
-    table: &mut ResourceTable,
+    payloads: &mut PayloadTable,
     outcome: GetExclusiveOutcome,
 ) -> Result<types::GetExclusiveOutcome, wasmtime::component::ResourceTableError> {
     Ok(match outcome {
         GetExclusiveOutcome::Found(item, lock_id) => types::GetExclusiveOutcome::Found(types::LockedItem {
-            item: guest_item(table, item)?,
+            item: guest_item(payloads, item)?,
             lock_id: lock_id.get(),
         }),
         GetExclusiveOutcome::Missing => types::GetExclusiveOutcome::Missing,
@@ -142,11 +140,13 @@ pub(crate) fn guest_release_outcome(outcome: ReleaseOutcome) -> types::ReleaseOu
 
 /// The outcome of remove on its way into a component.
 pub(crate) fn guest_remove_outcome(
-    table: &mut ResourceTable,
+    payloads: &mut PayloadTable,
     outcome: RemoveOutcome,
 ) -> Result<types::RemoveOutcome, wasmtime::component::ResourceTableError> {
     Ok(match outcome {
-        RemoveOutcome::Done(item) => types::RemoveOutcome::Done(item.map(|item| guest_item(table, item)).transpose()?),
+        RemoveOutcome::Done(item) => {
+            types::RemoveOutcome::Done(item.map(|item| guest_item(payloads, item)).transpose()?)
+        }
         RemoveOutcome::Missing => types::RemoveOutcome::Missing,
         RemoveOutcome::Locked(lock) => types::RemoveOutcome::Locked(guest_lock(lock)),
     })
@@ -210,9 +210,9 @@ fn summary(summary: types::SessionSummary) -> Result<SessionSummary, Nonsense> {
 }
 
 /// The outcome of get and peek.
-pub(crate) fn get_outcome(table: &mut ResourceTable, outcome: types::GetOutcome) -> Result<GetOutcome, Nonsense> {
+pub(crate) fn get_outcome(payloads: &mut PayloadTable, outcome: types::GetOutcome) -> Result<GetOutcome, Nonsense> {
     Ok(match outcome {
-        types::GetOutcome::Found(found) => GetOutcome::Found(item(table, found)?),
+        types::GetOutcome::Found(found) => GetOutcome::Found(item(payloads, found)?),
         types::GetOutcome::Missing => GetOutcome::Missing,
         types::GetOutcome::Locked(held) => GetOutcome::Locked(lock(held)?),
     })
@@ -220,12 +220,12 @@ pub(crate) fn get_outcome(table: &mut ResourceTable, outcome: types::GetOutcome)
 
 /// The outcome of get-exclusive.
 pub(crate) fn get_exclusive_outcome(
-    table: &mut ResourceTable,
+    payloads: &mut PayloadTable,
     outcome: types::GetExclusiveOutcome,
 ) -> Result<GetExclusiveOutcome, Nonsense> {
     Ok(match outcome {
         types::GetExclusiveOutcome::Found(found) => {
-            GetExclusiveOutcome::Found(item(table, found.item)?, lock_id(found.lock_id)?)
+            GetExclusiveOutcome::Found(item(payloads, found.item)?, lock_id(found.lock_id)?)
         }
         types::GetExclusiveOutcome::Missing => GetExclusiveOutcome::Missing,
         types::GetExclusiveOutcome::Locked(held) => GetExclusiveOutcome::Locked(lock(held)?),
@@ -254,12 +254,12 @@ pub(crate) fn release_outcome(outcome: types::ReleaseOutcome) -> Result<ReleaseO
 
 /// The outcome of remove.
 pub(crate) fn remove_outcome(
-    table: &mut ResourceTable,
+    payloads: &mut PayloadTable,
     outcome: types::RemoveOutcome,
 ) -> Result<RemoveOutcome, Nonsense> {
     Ok(match outcome {
         types::RemoveOutcome::Done(removed) => {
-            RemoveOutcome::Done(removed.map(|removed| item(table, removed)).transpose()?)
+            RemoveOutcome::Done(removed.map(|removed| item(payloads, removed)).transpose()?)
         }
         types::RemoveOutcome::Missing => RemoveOutcome::Missing,
         types::RemoveOutcome::Locked(held) => RemoveOutcome::Locked(lock(held)?),

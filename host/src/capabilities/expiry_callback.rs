@@ -29,7 +29,7 @@ impl expiry_callback::Host for GuestContext {
                 "`item-expired` means something during `sweep` only".to_owned(),
             )));
         };
-        let reported = convert::key(&key).and_then(|key| Ok((key, convert::item(&mut self.table, item)?)));
+        let reported = convert::key(&key).and_then(|key| Ok((key, convert::item(&mut self.payloads, item)?)));
         Ok(match reported {
             Ok((key, item)) => sink.item_expired(key, item).map_err(types::Error::from),
             Err(nonsense) => Err(types::Error::InvalidArgument(nonsense.to_string())),

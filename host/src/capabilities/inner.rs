@@ -14,13 +14,15 @@ use std::{
 use tokio::{runtime::Handle, task::block_in_place};
 use wasmtime::{
     Result, StoreContextMut,
-    component::{ComponentType, Lift, Linker, LinkerInstance, Lower},
+    component::{ComponentType, Lift, Linker, Lower},
 };
 
-use super::{GuestContext, GuestView, Nonsense, bindings::types, convert, expiry_callback::ExpirySink};
+use super::{
+    GuestContext, GuestView, Nonsense, bindings::types, convert, expiry_callback::ExpirySink, link::interface,
+};
 use crate::contract::{
-    CONTRACT_PACKAGE, CONTRACT_VERSION, Condition, GetExclusiveOutcome, GetOutcome, ReleaseOutcome, RemoveOutcome,
-    RenameOutcome, ResetOutcome, SessionData, SessionKey, SessionPage, SetOutcome, StoreError,
+    Condition, GetExclusiveOutcome, GetOutcome, ReleaseOutcome, RemoveOutcome, RenameOutcome, ResetOutcome,
+    SessionData, SessionKey, SessionPage, SetOutcome, StoreError,
 };
 
 /// A call on its way.
@@ -180,10 +182,6 @@ fn wrong(nonsense: Nonsense) -> types::Error {
     types::Error::InvalidArgument(nonsense.0)
 }
 
-fn interface<'l, T: 'static>(linker: &'l mut Linker<T>, name: &str) -> Result<LinkerInstance<'l, T>> {
-    linker.instance(&format!("{CONTRACT_PACKAGE}/{name}@{CONTRACT_VERSION}"))
-}
-
 /// Links everything that a wrapped provider can have. `waits`: whether it may wait.
 pub(super) fn link_inner<T: GuestView + 'static>(linker: &mut Linker<T>, waits: bool) -> Result<()> {
     let mut provider = interface(linker, "provider")?;
@@ -198,27 +196,27 @@ pub(super) fn link_inner<T: GuestView + 'static>(linker: &mut Linker<T>, waits: 
     carry!(to, waits, "create-new-data", (idle_timeout: u32) -> types::SessionData,
         |_guest| Ok(idle_timeout),
         |inner, idle_timeout| inner.create_new_data(idle_timeout),
-        |guest, data| convert::guest_data(guest.table(), data)?);
+        |guest, data| convert::guest_data(guest.payloads(), data)?);
     carry!(to, waits, "create-uninitialized", (key: types::SessionKey, data: types::SessionData) -> (),
-        |guest| convert::data(guest.table(), data).and_then(|data| Ok((convert::key(&key)?, data))),
+        |guest| convert::data(guest.payloads(), data).and_then(|data| Ok((convert::key(&key)?, data))),
         |inner, (key, data)| inner.create_uninitialized(&key, data),
         |_guest, outcome| outcome);
     carry!(to, waits, "get", (key: types::SessionKey) -> types::GetOutcome,
         |_guest| convert::key(&key),
         |inner, key| inner.get(&key),
-        |guest, outcome| convert::guest_get_outcome(guest.table(), outcome)?);
+        |guest, outcome| convert::guest_get_outcome(guest.payloads(), outcome)?);
     carry!(to, waits, "peek", (key: types::SessionKey) -> types::GetOutcome,
         |_guest| convert::key(&key),
         |inner, key| inner.peek(&key),
-        |guest, outcome| convert::guest_get_outcome(guest.table(), outcome)?);
+        |guest, outcome| convert::guest_get_outcome(guest.payloads(), outcome)?);
     carry!(to, waits, "get-exclusive", (key: types::SessionKey) -> types::GetExclusiveOutcome,
         |_guest| convert::key(&key),
         |inner, key| inner.get_exclusive(&key),
-        |guest, outcome| convert::guest_get_exclusive_outcome(guest.table(), outcome)?);
+        |guest, outcome| convert::guest_get_exclusive_outcome(guest.payloads(), outcome)?);
     carry!(to, waits, "set-and-release",
         (key: types::SessionKey, data: types::SessionData, lock_id: Option<u32>, condition: types::Condition,
             keep_lock: bool) -> types::SetOutcome,
-        |guest| convert::data(guest.table(), data)
+        |guest| convert::data(guest.payloads(), data)
             .and_then(|data| Ok((convert::key(&key)?, data, lock_id, condition, keep_lock))),
         |inner, (key, data, lock_id, condition, keep_lock)|
             inner.set_and_release(&key, data, lock_id, condition.into(), keep_lock),
@@ -231,7 +229,7 @@ pub(super) fn link_inner<T: GuestView + 'static>(linker: &mut Linker<T>, waits: 
         (key: types::SessionKey, lock_id: Option<u32>, want_item: bool) -> types::RemoveOutcome,
         |_guest| convert::key(&key).map(|key| (key, lock_id, want_item)),
         |inner, (key, lock_id, want_item)| inner.remove(&key, lock_id, want_item),
-        |guest, outcome| convert::guest_remove_outcome(guest.table(), outcome)?);
+        |guest, outcome| convert::guest_remove_outcome(guest.payloads(), outcome)?);
     carry!(to, waits, "reset-timeout", (key: types::SessionKey) -> types::ResetOutcome,
         |_guest| convert::key(&key),
         |inner, key| inner.reset_timeout(&key),

@@ -1,125 +1,140 @@
 //! `kv`: the built-in store as components see it. Carries each call of `wit/kv.wit` over to [`super::kv`].
+//!
+//! Linked by hand: the generated code would copy every key out of the component before anybody looks at it.
 
-use wasmtime::{Result, component::Resource};
+use wasmtime::{
+    Result, StoreContextMut,
+    component::{Linker, Resource, WasmStr},
+};
 
 use super::{
-    GuestContext,
+    GuestContext, GuestView,
     bindings::kv as wit,
     kv::{Bucket, Entry, EntryInfo, ExpiredEntry, KeyPage, PutCondition, PutError, TagChange, Words},
+    link::interface,
 };
 use crate::{clock::UnixMillis, contract::Payload};
 
-impl wit::Host for GuestContext {}
+/// What `put` takes.
+type Put = (u32, WasmStr, Option<Resource<Payload>>, wit::Words, Option<u64>, wit::TagChange, wit::PutCondition);
 
-impl wit::HostBucket for GuestContext {
-    fn open(&mut self, name: Option<String>) -> Result<std::result::Result<Resource<Bucket>, String>> {
-        let name = match name {
-            None => self.setup.own_bucket.to_string(),
-            Some(name) if self.setup.grants.kv.contains(&name) => format!("shared:{name}"),
-            Some(name) => {
-                return Ok(Err(format!(
-                    "plugin `{}` has not been granted the bucket `{name}`; write `kv = [\"{name}\"]` into its grant \
-                     file if it shall have it",
-                    self.setup.plugin
-                )));
-            }
-        };
-        let bucket = self.setup.kv.bucket(&name);
-        Ok(Ok(self.table.push(bucket)?))
-    }
-
-    fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Result<Option<wit::Entry>> {
-        let entry = self.table.get(&bucket)?.get(&key);
-        entry.map(|entry| self.entry(entry)).transpose()
-    }
-
-    fn stat(&mut self, bucket: Resource<Bucket>, key: String) -> Result<Option<wit::EntryInfo>> {
-        Ok(self.table.get(&bucket)?.stat(&key).map(wit::EntryInfo::from))
-    }
-
-    fn put(
-        &mut self,
-        bucket: Resource<Bucket>,
-        key: String,
-        payload: Option<Resource<Payload>>,
-        words: wit::Words,
-        expires: Option<u64>,
-        tag: wit::TagChange,
-        condition: wit::PutCondition,
-    ) -> Result<std::result::Result<u64, wit::PutError>> {
-        let payload = payload.map(|payload| self.table.get(&payload).cloned()).transpose()?;
+/// Links the interface.
+pub(super) fn link_kv<T: GuestView + 'static>(linker: &mut Linker<T>) -> Result<()> {
+    let mut kv = interface(linker, "kv")?;
+    kv.func_wrap("open", |mut store: StoreContextMut<'_, T>, (name,): (Option<String>,)| {
+        Ok((store.data_mut().guest().open(name),))
+    })?;
+    kv.func_wrap("get", |mut store: StoreContextMut<'_, T>, (bucket, key): (u32, WasmStr)| {
+        let entry = store.data().guest_ref().bucket(bucket)?.get(&key.to_str(&store)?);
+        let entry = entry.map(|entry| store.data_mut().guest().entry(entry)).transpose()?;
+        Ok((entry,))
+    })?;
+    kv.func_wrap("stat", |store: StoreContextMut<'_, T>, (bucket, key): (u32, WasmStr)| {
+        let info = store.data().guest_ref().bucket(bucket)?.stat(&key.to_str(&store)?);
+        Ok((info.map(wit::EntryInfo::from),))
+    })?;
+    kv.func_wrap("put", |store: StoreContextMut<'_, T>, params: Put| {
+        let (bucket, key, payload, words, expires, tag, condition) = params;
+        let guest = store.data().guest_ref();
+        let payload = payload.map(|payload| guest.payloads.get(&payload).cloned()).transpose()?;
         let tag = match &tag {
             wit::TagChange::Keep => TagChange::Keep,
             wit::TagChange::Clear => TagChange::Clear,
             wit::TagChange::Set(tag) => TagChange::Set(tag),
         };
-        let bucket = self.table.get(&bucket)?;
-        let put = bucket.put(&key, payload, words.into(), expires.map(UnixMillis), tag, condition.into());
-        Ok(put.map_err(wit::PutError::from))
-    }
+        let (key, expires) = (key.to_str(&store)?, expires.map(UnixMillis));
+        let put = guest.bucket(bucket)?.put(&key, payload, words.into(), expires, tag, condition.into());
+        Ok((put.map_err(wit::PutError::from),))
+    })?;
+    kv.func_wrap(
+        "touch",
+        |store: StoreContextMut<'_, T>, (bucket, key, expires, version): (u32, WasmStr, Option<u64>, u64)| {
+            let bucket = store.data().guest_ref().bucket(bucket)?;
+            Ok((bucket.touch(&key.to_str(&store)?, expires.map(UnixMillis), version),))
+        },
+    )?;
+    kv.func_wrap("delete", |store: StoreContextMut<'_, T>, (bucket, key, version): (u32, WasmStr, u64)| {
+        Ok((store.data().guest_ref().bucket(bucket)?.delete(&key.to_str(&store)?, version),))
+    })?;
+    kv.func_wrap(
+        "rename",
+        |store: StoreContextMut<'_, T>, (bucket, old, new, version): (u32, WasmStr, WasmStr, u64)| {
+            let bucket = store.data().guest_ref().bucket(bucket)?;
+            let renamed = bucket.rename(&old.to_str(&store)?, &new.to_str(&store)?, version);
+            Ok((renamed.map_err(wit::PutError::from),))
+        },
+    )?;
+    link_expiry_and_listing(linker)
+}
 
-    fn touch(&mut self, bucket: Resource<Bucket>, key: String, expires: Option<u64>, version: u64) -> Result<bool> {
-        Ok(self.table.get(&bucket)?.touch(&key, expires.map(UnixMillis), version))
-    }
-
-    fn delete(&mut self, bucket: Resource<Bucket>, key: String, version: u64) -> Result<bool> {
-        Ok(self.table.get(&bucket)?.delete(&key, version))
-    }
-
-    fn rename(
-        &mut self,
-        bucket: Resource<Bucket>,
-        old: String,
-        new: String,
-        version: u64,
-    ) -> Result<std::result::Result<u64, wit::PutError>> {
-        Ok(self.table.get(&bucket)?.rename(&old, &new, version).map_err(wit::PutError::from))
-    }
-
-    fn claim_expired(&mut self, bucket: Resource<Bucket>, limit: u32, lease: u64) -> Result<Vec<wit::ExpiredEntry>> {
-        let claimed = self.table.get(&bucket)?.claim_expired(limit, lease);
-        claimed.into_iter().map(|expired| self.expired(expired)).collect()
-    }
-
-    fn settle(&mut self, bucket: Resource<Bucket>, ticket: u64) -> Result<bool> {
-        Ok(self.table.get(&bucket)?.settle(ticket))
-    }
-
-    fn drop_expired(&mut self, bucket: Resource<Bucket>, limit: u32) -> Result<u32> {
-        Ok(self.table.get(&bucket)?.drop_expired(limit))
-    }
-
-    fn keys(
-        &mut self,
-        bucket: Resource<Bucket>,
-        prefix: String,
-        cursor: Option<String>,
-        limit: u32,
-    ) -> Result<wit::KeyPage> {
-        Ok(self.table.get(&bucket)?.keys(&prefix, cursor.as_deref(), limit).into())
-    }
-
-    fn tagged(
-        &mut self,
-        bucket: Resource<Bucket>,
-        tag: String,
-        cursor: Option<String>,
-        limit: u32,
-    ) -> Result<wit::KeyPage> {
-        Ok(self.table.get(&bucket)?.tagged(&tag, cursor.as_deref(), limit).into())
-    }
-
-    fn drop(&mut self, bucket: Resource<Bucket>) -> Result<()> {
-        self.table.delete(bucket)?;
-        Ok(())
-    }
+/// Links the functions for what has expired, and those that list keys.
+fn link_expiry_and_listing<T: GuestView + 'static>(linker: &mut Linker<T>) -> Result<()> {
+    let mut kv = interface(linker, "kv")?;
+    kv.func_wrap("claim-expired", |mut store: StoreContextMut<'_, T>, (bucket, limit, lease): (u32, u32, u64)| {
+        let guest = store.data_mut().guest();
+        let claimed = guest.bucket(bucket)?.claim_expired(limit, lease);
+        let claimed = claimed.into_iter().map(|expired| guest.expired(expired)).collect::<Result<Vec<_>>>()?;
+        Ok((claimed,))
+    })?;
+    kv.func_wrap("settle", |store: StoreContextMut<'_, T>, (bucket, ticket): (u32, u64)| {
+        Ok((store.data().guest_ref().bucket(bucket)?.settle(ticket),))
+    })?;
+    kv.func_wrap("drop-expired", |store: StoreContextMut<'_, T>, (bucket, limit): (u32, u32)| {
+        Ok((store.data().guest_ref().bucket(bucket)?.drop_expired(limit),))
+    })?;
+    kv.func_wrap(
+        "keys",
+        |store: StoreContextMut<'_, T>, (bucket, prefix, cursor, limit): (u32, WasmStr, Option<String>, u32)| {
+            let bucket = store.data().guest_ref().bucket(bucket)?;
+            Ok((wit::KeyPage::from(bucket.keys(&prefix.to_str(&store)?, cursor.as_deref(), limit)),))
+        },
+    )?;
+    kv.func_wrap(
+        "tagged",
+        |store: StoreContextMut<'_, T>, (bucket, tag, cursor, limit): (u32, WasmStr, Option<String>, u32)| {
+            let bucket = store.data().guest_ref().bucket(bucket)?;
+            Ok((wit::KeyPage::from(bucket.tagged(&tag.to_str(&store)?, cursor.as_deref(), limit)),))
+        },
+    )?;
+    Ok(())
 }
 
 impl GuestContext {
+    /// Opens a bucket, or finds it among those that are open.
+    fn open(&mut self, name: Option<String>) -> std::result::Result<u32, String> {
+        let name = match name {
+            None => self.setup.own_bucket.to_string(),
+            Some(name) if self.setup.grants.kv.contains(&name) => format!("shared:{name}"),
+            Some(name) => {
+                return Err(format!(
+                    "plugin `{}` has not been granted the bucket `{name}`; write `kv = [\"{name}\"]` into its grant \
+                     file if it shall have it",
+                    self.setup.plugin
+                ));
+            }
+        };
+        let open = self.buckets.iter().position(|(open, _)| *open == name);
+        let place = open.unwrap_or_else(|| {
+            let bucket = self.setup.kv.bucket(&name);
+            self.buckets.push((name, bucket));
+            self.buckets.len() - 1
+        });
+        u32::try_from(place).map_err(|_| "it has opened too many buckets".to_owned())
+    }
+
+    /// A bucket by the number that the component has for it.
+    fn bucket(&self, number: u32) -> Result<&Bucket> {
+        let open = usize::try_from(number).ok().and_then(|place| self.buckets.get(place));
+        let Some((_, bucket)) = open else {
+            wasmtime::bail!("it called `kv` with the bucket {number}, which is none that it has opened");
+        };
+        Ok(bucket)
+    }
+
     fn entry(&mut self, entry: Entry) -> Result<wit::Entry> {
         Ok(wit::Entry {
             info: entry.info.into(),
-            payload: self.table.push(entry.payload)?,
+            payload: self.payloads.push(entry.payload)?,
             tag: entry.tag.map(|tag| tag.as_ref().to_owned()),
         })
     }

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use thiserror::Error;
-use wasmtime::component::{HasData, Linker};
+use wasmtime::component::{HasData, Linker, LinkerInstance};
 
 use super::{
     GuestContext, GuestView,
-    bindings::{clock, expiry_callback, kv, log, payload_content, payloads, random, settings, types},
-    inner, redis, sql,
+    bindings::{clock, expiry_callback, log, payload_content, payloads, random, settings, types},
+    inner,
+    kv_interface::link_kv,
+    redis, sql,
     wasi::{self, Interface},
 };
 use crate::{
@@ -72,6 +74,14 @@ impl HasData for Guest {
     type Data<'a> = &'a mut GuestContext;
 }
 
+/// An interface of the contract, to link functions of it by hand.
+pub(super) fn interface<'l, T: 'static>(
+    linker: &'l mut Linker<T>,
+    name: &str,
+) -> Result<LinkerInstance<'l, T>, wasmtime::Error> {
+    linker.instance(&format!("{CONTRACT_PACKAGE}/{name}@{CONTRACT_VERSION}"))
+}
+
 /// Links what a component imports, if it is granted. `inner_waits`: whether the provider that it wraps may wait.
 pub fn link<'a, T: GuestView + 'static>(
     linker: &mut Linker<T>,
@@ -104,7 +114,7 @@ pub fn link<'a, T: GuestView + 'static>(
     if wanted.contract {
         types::add_to_linker::<T, Guest>(linker, T::guest)?;
         payloads::add_to_linker::<T, Guest>(linker, T::guest)?;
-        kv::add_to_linker::<T, Guest>(linker, T::guest)?;
+        link_kv(linker)?;
         expiry_callback::add_to_linker::<T, Guest>(linker, T::guest)?;
         log::add_to_linker::<T, Guest>(linker, T::guest)?;
         settings::add_to_linker::<T, Guest>(linker, T::guest)?;

@@ -10,7 +10,7 @@ use crate::contract::Payload;
 
 impl payload_content::Host for GuestContext {
     fn read(&mut self, payload: Resource<Payload>, offset: u64, len: u64) -> Result<Vec<u8>> {
-        let bytes = self.table.get(&payload)?.bytes();
+        let bytes = self.payloads.get(&payload)?.bytes();
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
         let end = start.saturating_add(usize::try_from(len).unwrap_or(usize::MAX)).min(bytes.len());
         Ok(bytes.get(start..end).unwrap_or_default().to_vec())
@@ -21,6 +21,6 @@ impl payload_content::Host for GuestContext {
             return Err(PayloadOverLimit { size: bytes.len() }.into());
         }
         let payload = Payload::with_content_type(Bytes::from(bytes), content_type.map(Arc::from));
-        Ok(self.table.push(payload)?)
+        Ok(self.payloads.push(payload)?)
     }
 }

@@ -11,20 +11,20 @@ impl payloads::Host for GuestContext {}
 
 impl payloads::HostPayload for GuestContext {
     fn empty(&mut self) -> Result<Resource<Payload>> {
-        Ok(self.table.push(Payload::default())?)
+        Ok(self.payloads.push(Payload::default())?)
     }
 
     fn len(&mut self, payload: Resource<Payload>) -> Result<u64> {
-        Ok(self.table.get(&payload)?.len() as u64)
+        Ok(self.payloads.get(&payload)?.len() as u64)
     }
 
     fn content_type(&mut self, payload: Resource<Payload>) -> Result<Option<String>> {
-        Ok(self.table.get(&payload)?.content_type().map(str::to_owned))
+        Ok(self.payloads.get(&payload)?.content_type().map(str::to_owned))
     }
 
     fn share(&mut self, payload: Resource<Payload>) -> Result<Resource<Payload>> {
-        let shared = self.table.get(&payload)?.clone();
-        Ok(self.table.push(shared)?)
+        let shared = self.payloads.get(&payload)?.clone();
+        Ok(self.payloads.push(shared)?)
     }
 
     fn with_content_type(
@@ -32,12 +32,12 @@ impl payloads::HostPayload for GuestContext {
         payload: Resource<Payload>,
         content_type: Option<String>,
     ) -> Result<Resource<Payload>> {
-        let bytes = self.table.get(&payload)?.bytes().clone();
-        Ok(self.table.push(Payload::with_content_type(bytes, content_type.map(Arc::from)))?)
+        let bytes = self.payloads.get(&payload)?.bytes().clone();
+        Ok(self.payloads.push(Payload::with_content_type(bytes, content_type.map(Arc::from)))?)
     }
 
     fn drop(&mut self, payload: Resource<Payload>) -> Result<()> {
-        self.table.delete(payload)?;
+        self.payloads.delete(payload)?;
         Ok(())
     }
 }

@@ -118,7 +118,7 @@ impl EventHandler {
                 Shard::Number(0),
                 "on-end",
                 |functions| Some(functions.on_end),
-                |guest| Ok((Key::from(key), convert::guest_item(guest.table(), item)?, reason.into())),
+                |guest| Ok((Key::from(key), convert::guest_item(guest.payloads(), item)?, reason.into())),
                 |_, ()| Ok(()),
             )
             .await

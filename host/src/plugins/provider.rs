@@ -82,7 +82,7 @@ impl Provider {
                 "create-new-data",
                 |functions| Some(functions.create_new_data),
                 |_| Ok((idle_timeout,)),
-                |guest, data| convert::data(guest.table(), data),
+                |guest, data| convert::data(guest.payloads(), data),
             )
             .await
     }
@@ -94,7 +94,7 @@ impl Provider {
                 Shard::Of(key),
                 "create-uninitialized",
                 |functions| Some(functions.create_uninitialized),
-                |guest| Ok((Key::from(key), convert::guest_data(guest.table(), data)?)),
+                |guest| Ok((Key::from(key), convert::guest_data(guest.payloads(), data)?)),
                 |_, ()| Ok(()),
             )
             .await
@@ -111,7 +111,7 @@ impl Provider {
                 "get",
                 |functions| Some(functions.get),
                 |_| Ok((Key::from(key),)),
-                |guest, outcome| convert::get_outcome(guest.table(), outcome),
+                |guest, outcome| convert::get_outcome(guest.payloads(), outcome),
             )
             .await
     }
@@ -124,7 +124,7 @@ impl Provider {
                 "peek",
                 |functions| Some(functions.peek),
                 |_| Ok((Key::from(key),)),
-                |guest, outcome| convert::get_outcome(guest.table(), outcome),
+                |guest, outcome| convert::get_outcome(guest.payloads(), outcome),
             )
             .await
     }
@@ -140,7 +140,7 @@ impl Provider {
                 "get-exclusive",
                 |functions| Some(functions.get_exclusive),
                 |_| Ok((Key::from(key),)),
-                |guest, outcome| convert::get_exclusive_outcome(guest.table(), outcome),
+                |guest, outcome| convert::get_exclusive_outcome(guest.payloads(), outcome),
             )
             .await
     }
@@ -166,7 +166,7 @@ impl Provider {
                 "set-and-release",
                 |functions| Some(functions.set_and_release),
                 |guest| {
-                    let data = convert::guest_data(guest.table(), data)?;
+                    let data = convert::guest_data(guest.payloads(), data)?;
                     Ok((Key::from(key), data, lock_id, condition.into(), keep_lock))
                 },
                 |_, outcome| convert::set_outcome(outcome),
@@ -200,7 +200,7 @@ impl Provider {
                 "remove",
                 |functions| Some(functions.remove),
                 |_| Ok((Key::from(key), lock_id, want_item)),
-                |guest, outcome| convert::remove_outcome(guest.table(), outcome),
+                |guest, outcome| convert::remove_outcome(guest.payloads(), outcome),
             )
             .await
     }
@@ -248,8 +248,8 @@ impl Provider {
                 Shard::Number(0),
                 "restore",
                 |functions| functions.restore,
-                |guest| Ok((Key::from(key), convert::guest_item(guest.table(), item)?)),
-                |guest, item| convert::item(guest.table(), item),
+                |guest| Ok((Key::from(key), convert::guest_item(guest.payloads(), item)?)),
+                |guest, item| convert::item(guest.payloads(), item),
             )
             .await
     }

@@ -38,6 +38,7 @@ const ROWS: &[(&str, Becomes)] = &[
     ("read-a-session-of-another-store", Tells("found: false")),
     ("report-a-session-as-expired", Tells("during `sweep` only")),
     ("guess-a-handle", Ends("trapped")),
+    ("guess-a-bucket", Ends("the bucket 1, which is none that it has opened")),
     ("forge-a-log-line", Logs("one line 2026-01-01T00:00:00Z ERROR forged")),
     ("list-directories", Tells("directories: []")),
     ("read-a-file", Tells("it sees no directory")),

@@ -104,7 +104,7 @@ impl GuestContext {
             Ok(match argument {
                 Argument::Text(text) => Given::Text(text),
                 Argument::Number(number) => Given::Number(number),
-                Argument::Payload(payload) => Given::Bytes(self.table.get(&payload)?.bytes().clone()),
+                Argument::Payload(payload) => Given::Bytes(self.payloads.get(&payload)?.bytes().clone()),
             })
         });
         given.collect()
@@ -122,7 +122,7 @@ impl GuestContext {
             Err(error) => return Ok(Err(told(connection, &error))),
         };
         let most = self.setup.limits.payload;
-        let mut writer = Writer { table: &mut self.table, form, most, nodes: Vec::new() };
+        let mut writer = Writer { payloads: &mut self.payloads, form, most, nodes: Vec::new() };
         let name = connection.name();
         Ok(match writer.write(value) {
             Ok(_) => Ok(writer.nodes),

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use redis::Value;
-use wasmtime::component::{ResourceTable, ResourceTableError};
+use wasmtime::component::ResourceTableError;
 
 use super::interface::bindings::{Node, ReplyForm};
-use crate::contract::Payload;
+use crate::{capabilities::PayloadTable, contract::Payload};
 
 /// Why a reply cannot be handed over.
 pub(super) enum Unfit {
@@ -21,7 +21,7 @@ pub(super) enum Unfit {
 
 /// Writes a reply as nodes.
 pub(super) struct Writer<'t> {
-    pub(super) table: &'t mut ResourceTable,
+    pub(super) payloads: &'t mut PayloadTable,
     pub(super) form: ReplyForm,
     /// The largest payload, bytes.
     pub(super) most: usize,
@@ -70,7 +70,7 @@ impl Writer<'_> {
             ReplyForm::Payloads => {
                 // The bytes as they came from the socket; none is copied.
                 let payload = Payload::new(Bytes::from(bytes));
-                self.table.push(payload).map(Node::Payload).map_err(Unfit::Handles)
+                self.payloads.push(payload).map(Node::Payload).map_err(Unfit::Handles)
             }
         }
     }

@@ -50,7 +50,7 @@ impl GuestContext {
                 Parameter::Null => Given::Null,
                 Parameter::Number(number) => Given::Number(number),
                 Parameter::Text(text) => Given::Text(text),
-                Parameter::Payload(payload) => Given::Bytes(self.table.get(&payload)?.bytes().clone()),
+                Parameter::Payload(payload) => Given::Bytes(self.payloads.get(&payload)?.bytes().clone()),
             })
         });
         given.collect()
@@ -74,7 +74,7 @@ impl GuestContext {
             Column::Null => bindings::Column::Null,
             Column::Number(number) => bindings::Column::Number(number),
             Column::Text(text) => bindings::Column::Text(text),
-            Column::Bytes(bytes) => bindings::Column::Payload(self.table.push(Payload::new(Bytes::from(bytes)))?),
+            Column::Bytes(bytes) => bindings::Column::Payload(self.payloads.push(Payload::new(Bytes::from(bytes)))?),
         })
     }
 }

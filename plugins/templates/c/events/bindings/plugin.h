@@ -136,21 +136,17 @@ typedef struct kv_key_page_t {
   plugin_option_string_t   next;
 } kv_key_page_t;
 
-typedef struct kv_own_bucket_t {
-  int32_t __handle;
-} kv_own_bucket_t;
-
-typedef struct kv_borrow_bucket_t {
-  int32_t __handle;
-} kv_borrow_bucket_t;
+// A bucket of entries that this instance has opened. A number and no resource: every call into a bucket names it, and
+// to lend a handle costs more than what the bucket does.
+typedef uint32_t kv_bucket_t;
 
 typedef struct {
   bool is_err;
   union {
-    kv_own_bucket_t ok;
+    kv_bucket_t ok;
     plugin_string_t err;
   } val;
-} kv_result_own_bucket_string_t;
+} kv_result_bucket_string_t;
 
 typedef struct {
   bool is_some;
@@ -483,34 +479,35 @@ extern payloads_own_payload_t payloads_method_payload_with_content_type(payloads
 
 // Imported Functions from `cloakroom:session/kv@0.1.0`
 // Opens a bucket: `none` is the component's own, private to the store that it serves and always granted;
-// a name needs the grant `kv = ["name"]`.
-extern bool kv_static_bucket_open(plugin_string_t *maybe_name, kv_own_bucket_t *ret, plugin_string_t *err);
+// a name needs the grant `kv = ["name"]`. It stays open for as long as the instance lives; opened again it has the same
+// number.
+extern bool kv_open(plugin_string_t *maybe_name, kv_bucket_t *ret, plugin_string_t *err);
 // Reads an entry.
-extern bool kv_method_bucket_get(kv_borrow_bucket_t self, plugin_string_t *key, kv_entry_t *ret);
+extern bool kv_get(kv_bucket_t bucket, plugin_string_t *key, kv_entry_t *ret);
 // Reads an entry without its payload and tag.
-extern bool kv_method_bucket_stat(kv_borrow_bucket_t self, plugin_string_t *key, kv_entry_info_t *ret);
+extern bool kv_stat(kv_bucket_t bucket, plugin_string_t *key, kv_entry_info_t *ret);
 // Writes an entry atomically and returns its new version. Without a payload the stored one is kept.
-extern bool kv_method_bucket_put(kv_borrow_bucket_t self, plugin_string_t *key, kv_borrow_payload_t *maybe_payload, kv_words_t *words, uint64_t *maybe_expires, kv_tag_change_t *tag, kv_put_condition_t *condition, uint64_t *ret, kv_put_error_t *err);
+extern bool kv_put(kv_bucket_t bucket, plugin_string_t *key, kv_borrow_payload_t *maybe_payload, kv_words_t *words, uint64_t *maybe_expires, kv_tag_change_t *tag, kv_put_condition_t *condition, uint64_t *ret, kv_put_error_t *err);
 // Moves the expiry of an entry, if it has this version; changes nothing else, the version included.
 // False if there is no such entry or its version differs.
-extern bool kv_method_bucket_touch(kv_borrow_bucket_t self, plugin_string_t *key, uint64_t *maybe_expires, uint64_t version);
+extern bool kv_touch(kv_bucket_t bucket, plugin_string_t *key, uint64_t *maybe_expires, uint64_t version);
 // Deletes an entry, if it has this version. False if there is no such entry or its version differs.
-extern bool kv_method_bucket_delete(kv_borrow_bucket_t self, plugin_string_t *key, uint64_t version);
+extern bool kv_delete(kv_bucket_t bucket, plugin_string_t *key, uint64_t version);
 // Moves an entry to another key, atomically for every reader of either. `conflict` if the version differs
 // or the new key exists.
-extern bool kv_method_bucket_rename(kv_borrow_bucket_t self, plugin_string_t *old, plugin_string_t *new_, uint64_t version, uint64_t *ret, kv_put_error_t *err);
+extern bool kv_rename(kv_bucket_t bucket, plugin_string_t *old, plugin_string_t *new_, uint64_t version, uint64_t *ret, kv_put_error_t *err);
 // Claims up to `limit` expired entries in order of their deadline. A claim that is not settled within
 // `lease` milliseconds is offered again, so that a component that dies loses none.
-extern void kv_method_bucket_claim_expired(kv_borrow_bucket_t self, uint32_t limit, uint64_t lease, kv_list_expired_entry_t *ret);
+extern void kv_claim_expired(kv_bucket_t bucket, uint32_t limit, uint64_t lease, kv_list_expired_entry_t *ret);
 // Forgets a claimed entry. False if the claim had run out.
-extern bool kv_method_bucket_settle(kv_borrow_bucket_t self, uint64_t ticket);
+extern bool kv_settle(kv_bucket_t bucket, uint64_t ticket);
 // Deletes up to `limit` expired entries without reporting them; how many it deleted.
-extern uint32_t kv_method_bucket_drop_expired(kv_borrow_bucket_t self, uint32_t limit);
+extern uint32_t kv_drop_expired(kv_bucket_t bucket, uint32_t limit);
 // The keys that begin with `prefix`, a page at a time. A key that exists from the first page to the last
 // is seen at least once.
-extern void kv_method_bucket_keys(kv_borrow_bucket_t self, plugin_string_t *prefix, plugin_string_t *maybe_cursor, uint32_t limit, kv_key_page_t *ret);
+extern void kv_keys(kv_bucket_t bucket, plugin_string_t *prefix, plugin_string_t *maybe_cursor, uint32_t limit, kv_key_page_t *ret);
 // The keys of the entries with a tag, a page at a time.
-extern void kv_method_bucket_tagged(kv_borrow_bucket_t self, plugin_string_t *tag, plugin_string_t *maybe_cursor, uint32_t limit, kv_key_page_t *ret);
+extern void kv_tagged(kv_bucket_t bucket, plugin_string_t *tag, plugin_string_t *maybe_cursor, uint32_t limit, kv_key_page_t *ret);
 
 // Imported Functions from `cloakroom:session/clock@0.1.0`
 // The time, Unix milliseconds: what `kv` decides by, too. Not monotonic.
@@ -553,13 +550,7 @@ void plugin_list_string_free(plugin_list_string_t *ptr);
 
 void kv_key_page_free(kv_key_page_t *ptr);
 
-extern void kv_bucket_drop_own(kv_own_bucket_t handle);
-
-extern void kv_bucket_drop_borrow(kv_borrow_bucket_t handle);
-
-extern kv_borrow_bucket_t kv_borrow_bucket(kv_own_bucket_t handle);
-
-void kv_result_own_bucket_string_free(kv_result_own_bucket_string_t *ptr);
+void kv_result_bucket_string_free(kv_result_bucket_string_t *ptr);
 
 void kv_option_entry_free(kv_option_entry_t *ptr);
 

@@ -15,7 +15,7 @@
 #define REMEMBERED (24 * 60 * 60 * 1000ull)
 
 // The plugin's own bucket, private to the store whose sessions it hears of.
-static kv_borrow_bucket_t bucket;
+static kv_bucket_t bucket;
 
 bool exports_session_events_initialize(plugin_string_t *name, plugin_list_tuple2_string_string_t *settings,
                                        types_error_t *err) {
@@ -28,11 +28,8 @@ bool exports_session_events_initialize(plugin_string_t *name, plugin_list_tuple2
         plugin_string_dup(&err->val.invalid_argument, "this plugin has no settings");
         return false;
     }
-    kv_own_bucket_t own;
     err->tag = TYPES_ERROR_UNAVAILABLE;
-    if (!kv_static_bucket_open(NULL, &own, &err->val.unavailable)) return false;
-    bucket = kv_borrow_bucket(own);
-    return true;
+    return kv_open(NULL, &bucket, &err->val.unavailable);
 }
 
 // A line that grows.
@@ -86,7 +83,7 @@ static bool first_time(plugin_string_t *what, uint64_t now, bool *first, types_e
     kv_put_error_t reason;
     payloads_own_payload_t nothing = payloads_static_payload_empty();
     payloads_borrow_payload_t borrowed = payloads_borrow_payload(nothing);
-    *first = kv_method_bucket_put(bucket, what, &borrowed, &words, &until, &keep, &absent, &version, &reason);
+    *first = kv_put(bucket, what, &borrowed, &words, &until, &keep, &absent, &version, &reason);
     payloads_payload_drop_own(nothing);
     if (*first || reason.tag == KV_PUT_ERROR_CONFLICT) return true;
     // Both other reasons are a text in the same place.

@@ -22,41 +22,41 @@ extern int32_t __wasm_import_payloads_method_payload_with_content_type(int32_t, 
 
 // Imported Functions from `cloakroom:session/kv@0.1.0`
 
-__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("[static]bucket.open")))
-extern void __wasm_import_kv_static_bucket_open(int32_t, uint8_t *, size_t, uint8_t *);
+__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("open")))
+extern void __wasm_import_kv_open(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("[method]bucket.get")))
-extern void __wasm_import_kv_method_bucket_get(int32_t, uint8_t *, size_t, uint8_t *);
+__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("get")))
+extern void __wasm_import_kv_get(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("[method]bucket.stat")))
-extern void __wasm_import_kv_method_bucket_stat(int32_t, uint8_t *, size_t, uint8_t *);
+__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("stat")))
+extern void __wasm_import_kv_stat(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("[method]bucket.put")))
-extern void __wasm_import_kv_method_bucket_put(uint8_t *, uint8_t *);
+__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("put")))
+extern void __wasm_import_kv_put(uint8_t *, uint8_t *);
 
-__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("[method]bucket.touch")))
-extern int32_t __wasm_import_kv_method_bucket_touch(int32_t, uint8_t *, size_t, int32_t, int64_t, int64_t);
+__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("touch")))
+extern int32_t __wasm_import_kv_touch(int32_t, uint8_t *, size_t, int32_t, int64_t, int64_t);
 
-__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("[method]bucket.delete")))
-extern int32_t __wasm_import_kv_method_bucket_delete(int32_t, uint8_t *, size_t, int64_t);
+__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("delete")))
+extern int32_t __wasm_import_kv_delete(int32_t, uint8_t *, size_t, int64_t);
 
-__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("[method]bucket.rename")))
-extern void __wasm_import_kv_method_bucket_rename(int32_t, uint8_t *, size_t, uint8_t *, size_t, int64_t, uint8_t *);
+__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("rename")))
+extern void __wasm_import_kv_rename(int32_t, uint8_t *, size_t, uint8_t *, size_t, int64_t, uint8_t *);
 
-__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("[method]bucket.claim-expired")))
-extern void __wasm_import_kv_method_bucket_claim_expired(int32_t, int32_t, int64_t, uint8_t *);
+__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("claim-expired")))
+extern void __wasm_import_kv_claim_expired(int32_t, int32_t, int64_t, uint8_t *);
 
-__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("[method]bucket.settle")))
-extern int32_t __wasm_import_kv_method_bucket_settle(int32_t, int64_t);
+__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("settle")))
+extern int32_t __wasm_import_kv_settle(int32_t, int64_t);
 
-__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("[method]bucket.drop-expired")))
-extern int32_t __wasm_import_kv_method_bucket_drop_expired(int32_t, int32_t);
+__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("drop-expired")))
+extern int32_t __wasm_import_kv_drop_expired(int32_t, int32_t);
 
-__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("[method]bucket.keys")))
-extern void __wasm_import_kv_method_bucket_keys(int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *);
+__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("keys")))
+extern void __wasm_import_kv_keys(int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *);
 
-__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("[method]bucket.tagged")))
-extern void __wasm_import_kv_method_bucket_tagged(int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *);
+__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("tagged")))
+extern void __wasm_import_kv_tagged(int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *);
 
 // Imported Functions from `cloakroom:session/expiry-callback@0.1.0`
 
@@ -986,22 +986,7 @@ void kv_key_page_free(kv_key_page_t *ptr) {
   plugin_option_string_free(&ptr->next);
 }
 
-__attribute__((__import_module__("cloakroom:session/kv@0.1.0"), __import_name__("[resource-drop]bucket")))
-extern void __wasm_import_kv_bucket_drop(int32_t handle);
-
-void kv_bucket_drop_own(kv_own_bucket_t handle) {
-  __wasm_import_kv_bucket_drop(handle.__handle);
-}
-
-void kv_bucket_drop_borrow(kv_borrow_bucket_t handle) {
-  __wasm_import_kv_bucket_drop(handle.__handle);
-}
-
-kv_borrow_bucket_t kv_borrow_bucket(kv_own_bucket_t arg) {
-  return (kv_borrow_bucket_t) { arg.__handle };
-}
-
-void kv_result_own_bucket_string_free(kv_result_own_bucket_string_t *ptr) {
+void kv_result_bucket_string_free(kv_result_bucket_string_t *ptr) {
   if (!ptr->is_err) {
   } else {
     plugin_string_free(&ptr->val.err);
@@ -1506,7 +1491,7 @@ payloads_own_payload_t payloads_method_payload_with_content_type(payloads_borrow
   return (payloads_own_payload_t) { ret };
 }
 
-bool kv_static_bucket_open(plugin_string_t *maybe_name, kv_own_bucket_t *ret, plugin_string_t *err) {
+bool kv_open(plugin_string_t *maybe_name, kv_bucket_t *ret, plugin_string_t *err) {
   __attribute__((__aligned__(sizeof(void*))))
   uint8_t ret_area[(3*sizeof(void*))];
   plugin_option_string_t name;
@@ -1527,12 +1512,12 @@ bool kv_static_bucket_open(plugin_string_t *maybe_name, kv_own_bucket_t *ret, pl
     option2 = 0;
   }
   uint8_t *ptr = (uint8_t *) &ret_area;
-  __wasm_import_kv_static_bucket_open(option, option1, option2, ptr);
-  kv_result_own_bucket_string_t result;
+  __wasm_import_kv_open(option, option1, option2, ptr);
+  kv_result_bucket_string_t result;
   switch ((int32_t) *((uint8_t*) (ptr + 0))) {
     case 0: {
       result.is_err = false;
-      result.val.ok = (kv_own_bucket_t) { *((int32_t*) (ptr + sizeof(void*))) };
+      result.val.ok = (uint32_t) (*((int32_t*) (ptr + sizeof(void*))));
       break;
     }
     case 1: {
@@ -1550,11 +1535,11 @@ bool kv_static_bucket_open(plugin_string_t *maybe_name, kv_own_bucket_t *ret, pl
   }
 }
 
-bool kv_method_bucket_get(kv_borrow_bucket_t self, plugin_string_t *key, kv_entry_t *ret) {
+bool kv_get(kv_bucket_t bucket, plugin_string_t *key, kv_entry_t *ret) {
   __attribute__((__aligned__(8)))
   uint8_t ret_area[(88+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
-  __wasm_import_kv_method_bucket_get((self).__handle, (uint8_t *) (*key).ptr, (*key).len, ptr);
+  __wasm_import_kv_get((int32_t) (bucket), (uint8_t *) (*key).ptr, (*key).len, ptr);
   kv_option_entry_t option1;
   switch ((int32_t) *((uint8_t*) (ptr + 0))) {
     case 0: {
@@ -1612,11 +1597,11 @@ bool kv_method_bucket_get(kv_borrow_bucket_t self, plugin_string_t *key, kv_entr
   return option1.is_some;
 }
 
-bool kv_method_bucket_stat(kv_borrow_bucket_t self, plugin_string_t *key, kv_entry_info_t *ret) {
+bool kv_stat(kv_bucket_t bucket, plugin_string_t *key, kv_entry_info_t *ret) {
   __attribute__((__aligned__(8)))
   uint8_t ret_area[88];
   uint8_t *ptr = (uint8_t *) &ret_area;
-  __wasm_import_kv_method_bucket_stat((self).__handle, (uint8_t *) (*key).ptr, (*key).len, ptr);
+  __wasm_import_kv_stat((int32_t) (bucket), (uint8_t *) (*key).ptr, (*key).len, ptr);
   kv_option_entry_info_t option0;
   switch ((int32_t) *((uint8_t*) (ptr + 0))) {
     case 0: {
@@ -1658,7 +1643,7 @@ bool kv_method_bucket_stat(kv_borrow_bucket_t self, plugin_string_t *key, kv_ent
   return option0.is_some;
 }
 
-bool kv_method_bucket_put(kv_borrow_bucket_t self, plugin_string_t *key, kv_borrow_payload_t *maybe_payload, kv_words_t *words, uint64_t *maybe_expires, kv_tag_change_t *tag, kv_put_condition_t *condition, uint64_t *ret, kv_put_error_t *err) {
+bool kv_put(kv_bucket_t bucket, plugin_string_t *key, kv_borrow_payload_t *maybe_payload, kv_words_t *words, uint64_t *maybe_expires, kv_tag_change_t *tag, kv_put_condition_t *condition, uint64_t *ret, kv_put_error_t *err) {
   __attribute__((__aligned__(8)))
   uint8_t ret_area[(104+4*sizeof(void*))];
   kv_option_borrow_payload_t payload;
@@ -1670,7 +1655,7 @@ bool kv_method_bucket_put(kv_borrow_bucket_t self, plugin_string_t *key, kv_borr
     expires.val = *maybe_expires;
   }
   uint8_t *ptr = (uint8_t *) &ret_area;
-  *((int32_t*)(ptr + 0)) = (self).__handle;
+  *((int32_t*)(ptr + 0)) = (int32_t) (bucket);
   *((size_t*)(ptr + (2*sizeof(void*)))) = (*key).len;
   *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) (*key).ptr;
   if ((payload).is_some) {
@@ -1727,7 +1712,7 @@ bool kv_method_bucket_put(kv_borrow_bucket_t self, plugin_string_t *key, kv_borr
     }
   }
   uint8_t *ptr10 = (uint8_t *) &ret_area;
-  __wasm_import_kv_method_bucket_put(ptr, ptr10);
+  __wasm_import_kv_put(ptr, ptr10);
   kv_result_u64_put_error_t result;
   switch ((int32_t) *((uint8_t*) (ptr10 + 0))) {
     case 0: {
@@ -1766,7 +1751,7 @@ bool kv_method_bucket_put(kv_borrow_bucket_t self, plugin_string_t *key, kv_borr
   }
 }
 
-bool kv_method_bucket_touch(kv_borrow_bucket_t self, plugin_string_t *key, uint64_t *maybe_expires, uint64_t version) {
+bool kv_touch(kv_bucket_t bucket, plugin_string_t *key, uint64_t *maybe_expires, uint64_t version) {
   plugin_option_u64_t expires;
   expires.is_some = maybe_expires != NULL;if (maybe_expires) {
     expires.val = *maybe_expires;
@@ -1781,20 +1766,20 @@ bool kv_method_bucket_touch(kv_borrow_bucket_t self, plugin_string_t *key, uint6
     option = 0;
     option1 = 0;
   }
-  int32_t ret = __wasm_import_kv_method_bucket_touch((self).__handle, (uint8_t *) (*key).ptr, (*key).len, option, option1, (int64_t) (version));
+  int32_t ret = __wasm_import_kv_touch((int32_t) (bucket), (uint8_t *) (*key).ptr, (*key).len, option, option1, (int64_t) (version));
   return ret;
 }
 
-bool kv_method_bucket_delete(kv_borrow_bucket_t self, plugin_string_t *key, uint64_t version) {
-  int32_t ret = __wasm_import_kv_method_bucket_delete((self).__handle, (uint8_t *) (*key).ptr, (*key).len, (int64_t) (version));
+bool kv_delete(kv_bucket_t bucket, plugin_string_t *key, uint64_t version) {
+  int32_t ret = __wasm_import_kv_delete((int32_t) (bucket), (uint8_t *) (*key).ptr, (*key).len, (int64_t) (version));
   return ret;
 }
 
-bool kv_method_bucket_rename(kv_borrow_bucket_t self, plugin_string_t *old, plugin_string_t *new_, uint64_t version, uint64_t *ret, kv_put_error_t *err) {
+bool kv_rename(kv_bucket_t bucket, plugin_string_t *old, plugin_string_t *new_, uint64_t version, uint64_t *ret, kv_put_error_t *err) {
   __attribute__((__aligned__(8)))
   uint8_t ret_area[(16+2*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
-  __wasm_import_kv_method_bucket_rename((self).__handle, (uint8_t *) (*old).ptr, (*old).len, (uint8_t *) (*new_).ptr, (*new_).len, (int64_t) (version), ptr);
+  __wasm_import_kv_rename((int32_t) (bucket), (uint8_t *) (*old).ptr, (*old).len, (uint8_t *) (*new_).ptr, (*new_).len, (int64_t) (version), ptr);
   kv_result_u64_put_error_t result;
   switch ((int32_t) *((uint8_t*) (ptr + 0))) {
     case 0: {
@@ -1833,25 +1818,25 @@ bool kv_method_bucket_rename(kv_borrow_bucket_t self, plugin_string_t *old, plug
   }
 }
 
-void kv_method_bucket_claim_expired(kv_borrow_bucket_t self, uint32_t limit, uint64_t lease, kv_list_expired_entry_t *ret) {
+void kv_claim_expired(kv_bucket_t bucket, uint32_t limit, uint64_t lease, kv_list_expired_entry_t *ret) {
   __attribute__((__aligned__(sizeof(void*))))
   uint8_t ret_area[(2*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
-  __wasm_import_kv_method_bucket_claim_expired((self).__handle, (int32_t) (limit), (int64_t) (lease), ptr);
+  __wasm_import_kv_claim_expired((int32_t) (bucket), (int32_t) (limit), (int64_t) (lease), ptr);
   *ret = (kv_list_expired_entry_t) { (kv_expired_entry_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
 }
 
-bool kv_method_bucket_settle(kv_borrow_bucket_t self, uint64_t ticket) {
-  int32_t ret = __wasm_import_kv_method_bucket_settle((self).__handle, (int64_t) (ticket));
+bool kv_settle(kv_bucket_t bucket, uint64_t ticket) {
+  int32_t ret = __wasm_import_kv_settle((int32_t) (bucket), (int64_t) (ticket));
   return ret;
 }
 
-uint32_t kv_method_bucket_drop_expired(kv_borrow_bucket_t self, uint32_t limit) {
-  int32_t ret = __wasm_import_kv_method_bucket_drop_expired((self).__handle, (int32_t) (limit));
+uint32_t kv_drop_expired(kv_bucket_t bucket, uint32_t limit) {
+  int32_t ret = __wasm_import_kv_drop_expired((int32_t) (bucket), (int32_t) (limit));
   return (uint32_t) (ret);
 }
 
-void kv_method_bucket_keys(kv_borrow_bucket_t self, plugin_string_t *prefix, plugin_string_t *maybe_cursor, uint32_t limit, kv_key_page_t *ret) {
+void kv_keys(kv_bucket_t bucket, plugin_string_t *prefix, plugin_string_t *maybe_cursor, uint32_t limit, kv_key_page_t *ret) {
   __attribute__((__aligned__(sizeof(void*))))
   uint8_t ret_area[(5*sizeof(void*))];
   plugin_option_string_t cursor;
@@ -1872,7 +1857,7 @@ void kv_method_bucket_keys(kv_borrow_bucket_t self, plugin_string_t *prefix, plu
     option2 = 0;
   }
   uint8_t *ptr = (uint8_t *) &ret_area;
-  __wasm_import_kv_method_bucket_keys((self).__handle, (uint8_t *) (*prefix).ptr, (*prefix).len, option, option1, option2, (int32_t) (limit), ptr);
+  __wasm_import_kv_keys((int32_t) (bucket), (uint8_t *) (*prefix).ptr, (*prefix).len, option, option1, option2, (int32_t) (limit), ptr);
   plugin_option_string_t option3;
   switch ((int32_t) *((uint8_t*) (ptr + (2*sizeof(void*))))) {
     case 0: {
@@ -1891,7 +1876,7 @@ void kv_method_bucket_keys(kv_borrow_bucket_t self, plugin_string_t *prefix, plu
   };
 }
 
-void kv_method_bucket_tagged(kv_borrow_bucket_t self, plugin_string_t *tag, plugin_string_t *maybe_cursor, uint32_t limit, kv_key_page_t *ret) {
+void kv_tagged(kv_bucket_t bucket, plugin_string_t *tag, plugin_string_t *maybe_cursor, uint32_t limit, kv_key_page_t *ret) {
   __attribute__((__aligned__(sizeof(void*))))
   uint8_t ret_area[(5*sizeof(void*))];
   plugin_option_string_t cursor;
@@ -1912,7 +1897,7 @@ void kv_method_bucket_tagged(kv_borrow_bucket_t self, plugin_string_t *tag, plug
     option2 = 0;
   }
   uint8_t *ptr = (uint8_t *) &ret_area;
-  __wasm_import_kv_method_bucket_tagged((self).__handle, (uint8_t *) (*tag).ptr, (*tag).len, option, option1, option2, (int32_t) (limit), ptr);
+  __wasm_import_kv_tagged((int32_t) (bucket), (uint8_t *) (*tag).ptr, (*tag).len, option, option1, option2, (int32_t) (limit), ptr);
   plugin_option_string_t option3;
   switch ((int32_t) *((uint8_t*) (ptr + (2*sizeof(void*))))) {
     case 0: {

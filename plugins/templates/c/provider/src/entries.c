@@ -3,15 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-kv_borrow_bucket_t bucket;
+kv_bucket_t bucket;
 
 bool open_bucket(types_error_t *error) {
-    kv_own_bucket_t own;
     error->tag = TYPES_ERROR_UNAVAILABLE;
-    if (!kv_static_bucket_open(NULL, &own, &error->val.unavailable)) return false;
-    // For as long as the instance lives.
-    bucket = kv_borrow_bucket(own);
-    return true;
+    return kv_open(NULL, &bucket, &error->val.unavailable);
 }
 
 written_t put(plugin_string_t *key, const payloads_own_payload_t *payload, const record_t *record, uint64_t now,
@@ -22,7 +18,7 @@ written_t put(plugin_string_t *key, const payloads_own_payload_t *payload, const
     if (payload != NULL) borrowed = payloads_borrow_payload(*payload);
     uint64_t version;
     kv_put_error_t reason;
-    if (kv_method_bucket_put(bucket, key, payload != NULL ? &borrowed : NULL, &words,
+    if (kv_put(bucket, key, payload != NULL ? &borrowed : NULL, &words,
                              expires.is_some ? &expires.val : NULL, tag, &condition, &version, &reason)) {
         return WRITTEN;
     }
@@ -52,7 +48,7 @@ written_t refused(kv_put_error_t reason, types_error_t *error) {
 moment_t slide(plugin_string_t *key, const kv_entry_info_t *info, const record_t *record) {
     moment_t to = record_expires(record, info->now);
     if (!worth_moving(info->expires, to)) return info->expires;
-    kv_method_bucket_touch(bucket, key, to.is_some ? &to.val : NULL, info->version);
+    kv_touch(bucket, key, to.is_some ? &to.val : NULL, info->version);
     return to;
 }
 

@@ -14,7 +14,7 @@ typedef enum {
 } written_t;
 
 // The component's own bucket, private to the store that this instance serves.
-extern kv_borrow_bucket_t bucket;
+extern kv_bucket_t bucket;
 bool open_bucket(types_error_t *error);
 
 // Writes an entry; without a payload (NULL) it keeps the one that it has.

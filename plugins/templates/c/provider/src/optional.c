@@ -28,7 +28,7 @@ static types_session_page_t summarize(kv_key_page_t *page, const plugin_string_t
     types_session_page_t summaries = {.sessions.ptr = malloc(page->keys.len * sizeof(types_session_summary_t))};
     for (size_t i = 0; i < page->keys.len; i++) {
         kv_entry_t entry;
-        if (!kv_method_bucket_get(bucket, &page->keys.ptr[i], &entry)) continue;
+        if (!kv_get(bucket, &page->keys.ptr[i], &entry)) continue;
         bool belongs = tag == NULL || (entry.tag.is_some && entry.tag.val.len == tag->len &&
                                        memcmp(entry.tag.val.ptr, tag->ptr, tag->len) == 0);
         if (belongs) summaries.sessions.ptr[summaries.sessions.len++] = summary(&page->keys.ptr[i], &entry);
@@ -47,7 +47,7 @@ bool exports_session_index_list(plugin_string_t *application, plugin_string_t *s
                                 uint32_t limit, types_session_page_t *ret, types_error_t *err) {
     plugin_string_t tag = join(application, subject);
     kv_key_page_t page;
-    kv_method_bucket_tagged(bucket, &tag, maybe_cursor, limit, &page);
+    kv_tagged(bucket, &tag, maybe_cursor, limit, &page);
     // Between the look at the tags and the look at the entry somebody may have given it to another subject.
     *ret = summarize(&page, &tag);
     plugin_string_free(&tag);
@@ -62,7 +62,7 @@ bool exports_session_scan_scan(plugin_string_t *maybe_application, plugin_string
     plugin_string_t nothing = {0};
     plugin_string_t prefix = maybe_application != NULL ? join(maybe_application, &nothing) : nothing;
     kv_key_page_t page;
-    kv_method_bucket_keys(bucket, &prefix, maybe_cursor, limit, &page);
+    kv_keys(bucket, &prefix, maybe_cursor, limit, &page);
     *ret = summarize(&page, NULL);
     plugin_string_free(&prefix);
     if (maybe_application != NULL) plugin_string_free(maybe_application);
@@ -74,7 +74,7 @@ static bool rename_entry(plugin_string_t *from, plugin_string_t *to, const uint3
                          types_rename_outcome_t *ret, types_error_t *err) {
     for (;;) {
         kv_entry_info_t info;
-        if (!kv_method_bucket_stat(bucket, from, &info)) {
+        if (!kv_stat(bucket, from, &info)) {
             ret->tag = TYPES_RENAME_OUTCOME_MISSING;
             return true;
         }
@@ -87,13 +87,13 @@ static bool rename_entry(plugin_string_t *from, plugin_string_t *to, const uint3
         }
         uint64_t version;
         kv_put_error_t reason;
-        if (kv_method_bucket_rename(bucket, from, to, info.version, &version, &reason)) {
+        if (kv_rename(bucket, from, to, info.version, &version, &reason)) {
             ret->tag = TYPES_RENAME_OUTCOME_DONE;
             return true;
         }
         if (refused(reason, err) == FAILED) return false;
         kv_entry_info_t other;
-        if (kv_method_bucket_stat(bucket, to, &other)) {
+        if (kv_stat(bucket, to, &other)) {
             ret->tag = TYPES_RENAME_OUTCOME_TAKEN;
             return true;
         }

@@ -47,7 +47,7 @@ bool exports_provider_create_new_data(uint32_t idle_timeout, types_session_data_
 static bool create(plugin_string_t *key, const types_session_data_t *data, kv_tag_change_t *tag, types_error_t *err) {
     for (;;) {
         kv_entry_info_t info;
-        if (kv_method_bucket_stat(bucket, key, &info)) {
+        if (kv_stat(bucket, key, &info)) {
             record_t record = record_from_words(&info.words);
             slide(key, &info, &record);
             return true;
@@ -75,7 +75,7 @@ bool exports_provider_create_uninitialized(types_session_key_t *key, types_sessi
 static bool get(plugin_string_t *key, types_get_outcome_t *ret, types_error_t *err) {
     for (;;) {
         kv_entry_t entry;
-        if (!kv_method_bucket_get(bucket, key, &entry)) {
+        if (!kv_get(bucket, key, &entry)) {
             ret->tag = TYPES_GET_OUTCOME_MISSING;
             return true;
         }
@@ -115,7 +115,7 @@ bool exports_provider_get(types_session_key_t *key, types_get_outcome_t *ret, ty
 bool exports_provider_peek(types_session_key_t *key, types_get_outcome_t *ret, types_error_t *err) {
     plugin_string_t stored = storage_key(key);
     kv_entry_t entry;
-    bool found = kv_method_bucket_get(bucket, &stored, &entry);
+    bool found = kv_get(bucket, &stored, &entry);
     plugin_string_free(&stored);
     if (!found) {
         ret->tag = TYPES_GET_OUTCOME_MISSING;
@@ -135,7 +135,7 @@ bool exports_provider_peek(types_session_key_t *key, types_get_outcome_t *ret, t
 static bool get_exclusive(plugin_string_t *key, types_get_exclusive_outcome_t *ret, types_error_t *err) {
     for (;;) {
         kv_entry_t entry;
-        if (!kv_method_bucket_get(bucket, key, &entry)) {
+        if (!kv_get(bucket, key, &entry)) {
             ret->tag = TYPES_GET_EXCLUSIVE_OUTCOME_MISSING;
             return true;
         }
@@ -187,7 +187,7 @@ static bool set(plugin_string_t *key, const types_session_data_t *data, kv_tag_c
         uint64_t now;
         record_t record;
         kv_put_condition_t put_condition;
-        if (!kv_method_bucket_stat(bucket, key, &info)) {
+        if (!kv_stat(bucket, key, &info)) {
             if (condition->tag == TYPES_CONDITION_IF_VERSION) {
                 *ret = (types_set_outcome_t){TYPES_SET_OUTCOME_STALE, .val.stale = 0};
                 return true;
@@ -235,7 +235,7 @@ bool exports_provider_set_and_release(types_session_key_t *key, types_session_da
 static bool release(plugin_string_t *key, uint32_t lock_id, types_release_outcome_t *ret, types_error_t *err) {
     for (;;) {
         kv_entry_info_t info;
-        if (!kv_method_bucket_stat(bucket, key, &info)) {
+        if (!kv_stat(bucket, key, &info)) {
             ret->tag = TYPES_RELEASE_OUTCOME_MISSING;
             return true;
         }
@@ -273,8 +273,8 @@ static void remove_entry(plugin_string_t *key, const uint32_t *lock_id, bool wan
     for (;;) {
         // Without the payload where nobody asks for it.
         kv_entry_t entry;
-        bool found = want_item ? kv_method_bucket_get(bucket, key, &entry)
-                               : kv_method_bucket_stat(bucket, key, &entry.info);
+        bool found = want_item ? kv_get(bucket, key, &entry)
+                               : kv_stat(bucket, key, &entry.info);
         if (!found) {
             ret->tag = TYPES_REMOVE_OUTCOME_MISSING;
             return;
@@ -286,7 +286,7 @@ static void remove_entry(plugin_string_t *key, const uint32_t *lock_id, bool wan
             *ret = (types_remove_outcome_t){TYPES_REMOVE_OUTCOME_LOCKED, .val.locked = held_lock(&record, &entry.info)};
             return;
         }
-        if (kv_method_bucket_delete(bucket, key, entry.info.version)) {
+        if (kv_delete(bucket, key, entry.info.version)) {
             *ret = (types_remove_outcome_t){TYPES_REMOVE_OUTCOME_DONE, .val.done.is_some = want_item};
             if (want_item) ret->val.done.val = take_item(&entry, &record, entry.info.expires);
             return;
@@ -308,7 +308,7 @@ bool exports_provider_reset_timeout(types_session_key_t *key, types_reset_outcom
     plugin_string_t stored = storage_key(key);
     kv_entry_info_t info;
     ret->tag = TYPES_RESET_OUTCOME_MISSING;
-    if (kv_method_bucket_stat(bucket, &stored, &info)) {
+    if (kv_stat(bucket, &stored, &info)) {
         record_t record = record_from_words(&info.words);
         slide(&stored, &info, &record);
         ret->tag = TYPES_RESET_OUTCOME_DONE;
@@ -343,15 +343,15 @@ static bool report(plugin_string_t *key, kv_entry_t *entry) {
 
 bool exports_provider_sweep(uint32_t limit, bool *ret, types_error_t *err) {
     if (!expiry_callback_listening()) {
-        *ret = kv_method_bucket_drop_expired(bucket, limit) >= limit;
+        *ret = kv_drop_expired(bucket, limit) >= limit;
         return true;
     }
     kv_list_expired_entry_t claimed;
-    kv_method_bucket_claim_expired(bucket, limit, LEASE, &claimed);
+    kv_claim_expired(bucket, limit, LEASE, &claimed);
     for (size_t i = 0; i < claimed.len; i++) {
         kv_expired_entry_t *expired = &claimed.ptr[i];
         // Only when it was reported is it forgotten: reported twice at worst, never not at all.
-        if (report(&expired->key, &expired->entry)) kv_method_bucket_settle(bucket, expired->ticket);
+        if (report(&expired->key, &expired->entry)) kv_settle(bucket, expired->ticket);
         // What `report` took over is not freed again with the list.
         expired->entry.tag.is_some = false;
     }

@@ -23,7 +23,7 @@ export const sessionEvents = {
       throw { tag: "invalid-argument", val: `there is no setting \`${name}\`; this plugin has none` };
     }
     try {
-      bucket = kv.Bucket.open(null);
+      bucket = kv.open(null);
     } catch (error) {
       throw { tag: "unavailable", val: String(error.payload) };
     }
@@ -50,7 +50,7 @@ function firstTime(what, now) {
   const words = { a: 0, b: 0, c: 0, d: 0, e: 0, f: 0 };
   const nothing = payloads.Payload.empty();
   try {
-    bucket.put(what, nothing, words, now + REMEMBERED, { tag: "keep" }, { tag: "if-absent" });
+    kv.put(bucket, what, nothing, words, now + REMEMBERED, { tag: "keep" }, { tag: "if-absent" });
     return true;
   } catch (error) {
     // An error that the host answers has the host's value in `payload`.

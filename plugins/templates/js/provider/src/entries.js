@@ -3,12 +3,12 @@
 import kv from "cloakroom:session/kv@0.1.0";
 import { LARGEST_LOCK_ID, expires, toWords, worthMoving } from "./record.js";
 
-// The component's own bucket, private to the store that this instance serves.
+// The number of the component's own bucket, private to the store that this instance serves.
 export let bucket;
 
 export function open() {
   try {
-    bucket = kv.Bucket.open(null);
+    bucket = kv.open(null);
   } catch (error) {
     throw { tag: "unavailable", val: String(error.payload) };
   }
@@ -17,7 +17,7 @@ export function open() {
 // Writes an entry; false if somebody else wrote meanwhile.
 export function put(storageKey, payload, record, now, tag, condition) {
   try {
-    bucket.put(storageKey, payload, toWords(record), expires(record, now), tag, condition);
+    kv.put(bucket, storageKey, payload, toWords(record), expires(record, now), tag, condition);
     return true;
   } catch (error) {
     // What the host answered; anything else is a fault in here.
@@ -44,7 +44,7 @@ export function writeBack(storageKey, info, record) {
 export function slide(storageKey, info, record) {
   const to = expires(record, info.now);
   if (!worthMoving(info.expires, to)) return info.expires;
-  bucket.touch(storageKey, to, info.version);
+  kv.touch(bucket, storageKey, to, info.version);
   return to;
 }
 

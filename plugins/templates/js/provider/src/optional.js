@@ -2,6 +2,7 @@
 // ID for a session (after a login). Leave one out here, in `plugin.js` and in `wit/world.wit`, and the host answers 501
 // where it is needed.
 
+import kv from "cloakroom:session/kv@0.1.0";
 import { bucket, checkLockId, heldLock, slide, split, subjectOf } from "./entries.js";
 import { admits, fromWords } from "./record.js";
 
@@ -9,14 +10,14 @@ export const sessionIndex = {
   list(application, subject, cursor, limit) {
     const tag = `${application}\0${subject}`;
     // Between the look at the tags and the look at the entry somebody may have given it to another subject.
-    return summarize(bucket.tagged(tag, cursor, limit), (entry) => entry.tag === tag);
+    return summarize(kv.tagged(bucket, tag, cursor, limit), (entry) => entry.tag === tag);
   },
 };
 
 export const sessionScan = {
   scan(application, cursor, limit) {
     const prefix = application === null ? "" : `${application}\0`;
-    return summarize(bucket.keys(prefix, cursor, limit), () => true);
+    return summarize(kv.keys(bucket, prefix, cursor, limit), () => true);
   },
 };
 
@@ -26,19 +27,19 @@ export const sessionRename = {
     const from = `${application}\0${oldId}`;
     const to = `${application}\0${newId}`;
     for (;;) {
-      const info = bucket.stat(from);
+      const info = kv.stat(bucket, from);
       if (info === null) return { tag: "missing" };
       const record = fromWords(info.words);
       // On any way out of here the session was found, so it stays alive. A touch leaves the version as it is.
       slide(from, info, record);
       if (!admits(record, lockId)) return { tag: "locked", val: heldLock(record, info) };
       try {
-        bucket.rename(from, to, info.version);
+        kv.rename(bucket, from, to, info.version);
         return { tag: "done" };
       } catch (error) {
         if (error.payload?.tag === "invalid") throw { tag: "invalid-argument", val: error.payload.val };
         if (error.payload?.tag !== "conflict") throw error;
-        if (bucket.stat(to) !== null) return { tag: "taken" };
+        if (kv.stat(bucket, to) !== null) return { tag: "taken" };
         // Somebody changed the session meanwhile.
       }
     }
@@ -49,7 +50,7 @@ export const sessionRename = {
 function summarize(page, belongs) {
   const sessions = [];
   for (const key of page.keys) {
-    const entry = bucket.get(key);
+    const entry = kv.get(bucket, key);
     if (entry === null) continue;
     if (belongs(entry)) sessions.push(summary(key, entry));
     entry.payload[Symbol.dispose]();

@@ -6,6 +6,7 @@
 import clock from "cloakroom:session/clock@0.1.0";
 import payloads from "cloakroom:session/payloads@0.1.0";
 import expiryCallback from "cloakroom:session/expiry-callback@0.1.0";
+import kv from "cloakroom:session/kv@0.1.0";
 import log from "cloakroom:session/log@0.1.0";
 import { bucket, checkLockId, heldLock, item, joined, open, put, slide, split, tagChange, writeBack } from "./entries.js";
 import { admits, expires, fromWords, lock, newRecord, store } from "./record.js";
@@ -41,7 +42,7 @@ export const provider = {
   get(key) {
     const storageKey = joined(key);
     for (;;) {
-      const entry = bucket.get(storageKey);
+      const entry = kv.get(bucket, storageKey);
       if (entry === null) return MISSING;
       const record = fromWords(entry.info.words);
       if (record.locked) {
@@ -61,7 +62,7 @@ export const provider = {
   },
 
   peek(key) {
-    const entry = bucket.get(joined(key));
+    const entry = kv.get(bucket, joined(key));
     if (entry === null) return MISSING;
     const record = fromWords(entry.info.words);
     if (!record.locked) return { tag: "found", val: item(entry, record, entry.info.expires) };
@@ -72,7 +73,7 @@ export const provider = {
   getExclusive(key) {
     const storageKey = joined(key);
     for (;;) {
-      const entry = bucket.get(storageKey);
+      const entry = kv.get(bucket, storageKey);
       if (entry === null) return MISSING;
       const record = fromWords(entry.info.words);
       if (record.locked) {
@@ -102,7 +103,7 @@ export const provider = {
     checkLockId(lockId);
     const storageKey = joined(key);
     for (;;) {
-      const info = bucket.stat(storageKey);
+      const info = kv.stat(bucket, storageKey);
       if (info === null) return MISSING;
       const record = fromWords(info.words);
       if (!admits(record, lockId)) {
@@ -124,8 +125,8 @@ export const provider = {
     const storageKey = joined(key);
     for (;;) {
       // Without the payload where nobody asks for it.
-      const entry = wantItem ? bucket.get(storageKey) : null;
-      const info = wantItem ? (entry?.info ?? null) : bucket.stat(storageKey);
+      const entry = wantItem ? kv.get(bucket, storageKey) : null;
+      const info = wantItem ? (entry?.info ?? null) : kv.stat(bucket, storageKey);
       if (info === null) return MISSING;
       const record = fromWords(info.words);
       if (!admits(record, lockId)) {
@@ -133,7 +134,7 @@ export const provider = {
         slide(storageKey, info, record);
         return { tag: "locked", val: heldLock(record, info) };
       }
-      if (bucket.delete(storageKey, info.version)) {
+      if (kv.delete(bucket, storageKey, info.version)) {
         return { tag: "done", val: entry === null ? null : item(entry, record, info.expires) };
       }
       entry?.payload[Symbol.dispose]();
@@ -142,18 +143,18 @@ export const provider = {
 
   resetTimeout(key) {
     const storageKey = joined(key);
-    const info = bucket.stat(storageKey);
+    const info = kv.stat(bucket, storageKey);
     if (info === null) return MISSING;
     slide(storageKey, info, fromWords(info.words));
     return { tag: "done" };
   },
 
   sweep(limit) {
-    if (!expiryCallback.listening()) return bucket.dropExpired(limit) >= limit;
-    const claimed = bucket.claimExpired(limit, LEASE);
+    if (!expiryCallback.listening()) return kv.dropExpired(bucket, limit) >= limit;
+    const claimed = kv.claimExpired(bucket, limit, LEASE);
     for (const expired of claimed) {
       // Only when it was reported is it forgotten: reported twice at worst, never not at all.
-      if (report(expired)) bucket.settle(expired.ticket);
+      if (report(expired)) kv.settle(bucket, expired.ticket);
     }
     return claimed.length >= limit;
   },
@@ -161,7 +162,7 @@ export const provider = {
 
 function create(storageKey, data, tag) {
   for (;;) {
-    const info = bucket.stat(storageKey);
+    const info = kv.stat(bucket, storageKey);
     if (info !== null) {
       slide(storageKey, info, fromWords(info.words));
       return;
@@ -174,7 +175,7 @@ function create(storageKey, data, tag) {
 
 function set(storageKey, data, tag, lockId, condition, keepLock) {
   for (;;) {
-    const info = bucket.stat(storageKey);
+    const info = kv.stat(bucket, storageKey);
     let now, record, putCondition;
     if (info === null) {
       if (condition.tag === "if-version") return { tag: "stale", val: 0 };

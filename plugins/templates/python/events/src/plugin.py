@@ -17,7 +17,7 @@ REMEMBERED = 24 * 60 * 60 * 1000
 HOW = {EndReason.EXPIRED: "its time ran out", EndReason.REMOVED: "it was removed"}
 
 # The plugin's own bucket, private to the store whose sessions it hears of. Opened by `initialize`.
-bucket: kv.Bucket
+bucket: int
 
 
 class SessionEvents(exports.SessionEvents):
@@ -28,7 +28,7 @@ class SessionEvents(exports.SessionEvents):
             reason = f"there is no setting `{unknown}`; this plugin has none"
             raise Err(types.Error_InvalidArgument(reason))
         try:
-            bucket = kv.Bucket.open(None)
+            bucket = kv.open(None)
         except Err as error:
             raise Err(types.Error_Unavailable(error.value))
 
@@ -51,7 +51,7 @@ def _first_time(what: str, now: int) -> bool:
     words = kv.Words(0, 0, 0, 0, 0, 0)
     nothing = payloads.Payload.empty()
     try:
-        bucket.put(what, nothing, words, now + REMEMBERED, kv.TagChange_Keep(), kv.PutCondition_IfAbsent())
+        kv.put(bucket, what, nothing, words, now + REMEMBERED, kv.TagChange_Keep(), kv.PutCondition_IfAbsent())
         return True
     except Err as error:
         if isinstance(error.value, kv.PutError_Conflict):

@@ -7,13 +7,13 @@ from record import LARGEST_LOCK_ID, Record, worth_moving
 from wit_world.imports import kv, payloads, types
 
 # The component's own bucket, private to the store that this instance serves. Opened by `initialize`.
-bucket: kv.Bucket
+bucket: int
 
 
 def open_bucket() -> None:
     global bucket
     try:
-        bucket = kv.Bucket.open(None)
+        bucket = kv.open(None)
     except Err as error:
         raise Err(types.Error_Unavailable(error.value))
 
@@ -28,7 +28,7 @@ def put(
 ) -> bool:
     """Writes an entry; false if somebody else wrote meanwhile."""
     try:
-        bucket.put(storage_key, payload, record.to_words(), record.expires(now), tag, condition)
+        kv.put(bucket, storage_key, payload, record.to_words(), record.expires(now), tag, condition)
         return True
     except Err as error:
         match error.value:
@@ -55,7 +55,7 @@ def slide(storage_key: str, info: kv.EntryInfo, record: Record) -> Optional[int]
     expires = record.expires(info.now)
     if not worth_moving(info.expires, expires):
         return info.expires
-    bucket.touch(storage_key, expires, info.version)
+    kv.touch(bucket, storage_key, expires, info.version)
     return expires
 
 

@@ -17,7 +17,7 @@ from wit_world.imports import kv, types
 class SessionIndex(exports.SessionIndex):
     def list(self, application: str, subject: str, cursor: Optional[str], limit: int) -> types.SessionPage:
         tag = join(application, subject)
-        page = entries.bucket.tagged(tag, cursor, limit)
+        page = kv.tagged(entries.bucket, tag, cursor, limit)
         # Between the look at the tags and the look at the entry somebody may have given it to another subject.
         return _summarize(page, lambda entry: entry.tag == tag)
 
@@ -25,7 +25,7 @@ class SessionIndex(exports.SessionIndex):
 class SessionScan(exports.SessionScan):
     def scan(self, application: Optional[str], cursor: Optional[str], limit: int) -> types.SessionPage:
         prefix = "" if application is None else join(application, "")
-        return _summarize(entries.bucket.keys(prefix, cursor, limit), lambda entry: True)
+        return _summarize(kv.keys(entries.bucket, prefix, cursor, limit), lambda entry: True)
 
 
 class SessionRename(exports.SessionRename):
@@ -33,7 +33,7 @@ class SessionRename(exports.SessionRename):
         check_lock_id(lock_id)
         old, new = join(application, old_id), join(application, new_id)
         while True:
-            info = entries.bucket.stat(old)
+            info = kv.stat(entries.bucket, old)
             if info is None:
                 return types.RenameOutcome_Missing()
             record = Record.from_words(info.words)
@@ -42,21 +42,21 @@ class SessionRename(exports.SessionRename):
             if not record.admits(lock_id):
                 return types.RenameOutcome_Locked(held_lock(record, info))
             try:
-                entries.bucket.rename(old, new, info.version)
+                kv.rename(entries.bucket, old, new, info.version)
                 return types.RenameOutcome_Done()
             except Err as error:
                 if isinstance(error.value, kv.PutError_Invalid):
                     raise Err(types.Error_InvalidArgument(error.value.value))
                 if not isinstance(error.value, kv.PutError_Conflict):
                     raise
-                if entries.bucket.stat(new) is not None:
+                if kv.stat(entries.bucket, new) is not None:
                     return types.RenameOutcome_Taken()
                 # Somebody changed the session meanwhile.
 
 
 def _summarize(page: kv.KeyPage, belongs: Callable[[kv.Entry], bool]) -> types.SessionPage:
     """The sessions of a page of keys, without those that went or changed meanwhile."""
-    found = ((key, entries.bucket.get(key)) for key in page.keys)
+    found = ((key, kv.get(entries.bucket, key)) for key in page.keys)
     sessions = [_summary(key, entry) for key, entry in found if entry is not None and belongs(entry)]
     return types.SessionPage(sessions, page.next)
 

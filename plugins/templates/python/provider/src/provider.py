@@ -36,7 +36,7 @@ class Provider(exports.Provider):
         storage_key = join(key.application, key.id)
         tag = tag_change(key, data.subject)
         while True:
-            info = entries.bucket.stat(storage_key)
+            info = kv.stat(entries.bucket, storage_key)
             if info is not None:
                 slide(storage_key, info, Record.from_words(info.words))
                 return
@@ -48,7 +48,7 @@ class Provider(exports.Provider):
     def get(self, key: types.SessionKey) -> types.GetOutcome:
         storage_key = join(key.application, key.id)
         while True:
-            entry = entries.bucket.get(storage_key)
+            entry = kv.get(entries.bucket, storage_key)
             if entry is None:
                 return types.GetOutcome_Missing()
             record = Record.from_words(entry.info.words)
@@ -62,7 +62,7 @@ class Provider(exports.Provider):
                 return types.GetOutcome_Found(item(entry, record, record.expires(entry.info.now)))
 
     def peek(self, key: types.SessionKey) -> types.GetOutcome:
-        entry = entries.bucket.get(join(key.application, key.id))
+        entry = kv.get(entries.bucket, join(key.application, key.id))
         if entry is None:
             return types.GetOutcome_Missing()
         record = Record.from_words(entry.info.words)
@@ -73,7 +73,7 @@ class Provider(exports.Provider):
     def get_exclusive(self, key: types.SessionKey) -> types.GetExclusiveOutcome:
         storage_key = join(key.application, key.id)
         while True:
-            entry = entries.bucket.get(storage_key)
+            entry = kv.get(entries.bucket, storage_key)
             if entry is None:
                 return types.GetExclusiveOutcome_Missing()
             record = Record.from_words(entry.info.words)
@@ -97,7 +97,7 @@ class Provider(exports.Provider):
         storage_key = join(key.application, key.id)
         tag = tag_change(key, data.subject)
         while True:
-            info = entries.bucket.stat(storage_key)
+            info = kv.stat(entries.bucket, storage_key)
             put_condition: kv.PutCondition
             if info is None:
                 if isinstance(condition, types.Condition_IfVersion):
@@ -124,7 +124,7 @@ class Provider(exports.Provider):
         check_lock_id(lock_id)
         storage_key = join(key.application, key.id)
         while True:
-            info = entries.bucket.stat(storage_key)
+            info = kv.stat(entries.bucket, storage_key)
             if info is None:
                 return types.ReleaseOutcome_Missing()
             record = Record.from_words(info.words)
@@ -142,20 +142,20 @@ class Provider(exports.Provider):
         storage_key = join(key.application, key.id)
         while True:
             # Without the payload where nobody asks for it.
-            entry = entries.bucket.get(storage_key) if want_item else None
-            info = (entry and entry.info) if want_item else entries.bucket.stat(storage_key)
+            entry = kv.get(entries.bucket, storage_key) if want_item else None
+            info = (entry and entry.info) if want_item else kv.stat(entries.bucket, storage_key)
             if info is None:
                 return types.RemoveOutcome_Missing()
             record = Record.from_words(info.words)
             if not record.admits(lock_id):
                 slide(storage_key, info, record)
                 return types.RemoveOutcome_Locked(held_lock(record, info))
-            if entries.bucket.delete(storage_key, info.version):
+            if kv.delete(entries.bucket, storage_key, info.version):
                 return types.RemoveOutcome_Done(entry and item(entry, record, info.expires))
 
     def reset_timeout(self, key: types.SessionKey) -> types.ResetOutcome:
         storage_key = join(key.application, key.id)
-        info = entries.bucket.stat(storage_key)
+        info = kv.stat(entries.bucket, storage_key)
         if info is None:
             return types.ResetOutcome_Missing()
         slide(storage_key, info, Record.from_words(info.words))
@@ -163,12 +163,12 @@ class Provider(exports.Provider):
 
     def sweep(self, limit: int) -> bool:
         if not expiry_callback.listening():
-            return entries.bucket.drop_expired(limit) >= limit
-        claimed = entries.bucket.claim_expired(limit, LEASE)
+            return kv.drop_expired(entries.bucket, limit) >= limit
+        claimed = kv.claim_expired(entries.bucket, limit, LEASE)
         for expired in claimed:
             # Only when it was reported is it forgotten: reported twice at worst, never not at all.
             if _report(expired):
-                entries.bucket.settle(expired.ticket)
+                kv.settle(entries.bucket, expired.ticket)
         return len(claimed) >= limit
 
 
