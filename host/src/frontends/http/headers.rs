@@ -125,7 +125,7 @@ pub(super) fn refuse_content_range(headers: &HeaderMap) -> Result<(), Problem> {
 /// The strong entity tag of a version: `"v3"`.
 pub(super) fn entity_tag(version: u64) -> HeaderValue {
     // Quotes, a letter and digits are always a header value.
-    HeaderValue::from_str(&format!("\"v{version}\"")).unwrap_or_else(|_| HeaderValue::from(version))
+    HeaderValue::try_from(format!("\"v{version}\"")).unwrap_or_else(|_| HeaderValue::from(version))
 }
 
 /// Everything that an answer says of a session beside its payload.
