@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc};
 use axum::{
     body::Body,
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use futures_util::stream;
@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    headers,
+    headers::{self, Headers},
     openapi::LastSeen,
     problem::{Kind, Problem, ProblemBody},
     query::{Follow, Query},
@@ -55,7 +55,7 @@ const OLDEST: &str = "oldest";
 pub(crate) async fn follow(
     State(shared): State<Arc<Shared>>,
     Query(follow): Query<Follow>,
-    request: HeaderMap,
+    Headers(request): Headers,
 ) -> Result<Response, Problem> {
     let stream = shared.service.event_stream().ok_or_else(|| {
         Problem::new(Kind::EventsOff, "the host keeps no events; `enabled = true` in `[http.events]` has it do so")

@@ -3,7 +3,12 @@
 //! A header that may stand once is refused when it stands twice: which of two lock ids was meant is not ours to guess.
 //! Texts that may hold any character (session ID, subject) are percent-encoded UTF-8 in headers, as in a URL.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use std::{borrow::Cow, convert::Infallible, mem};
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
+};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
 
 use super::{
@@ -36,6 +41,17 @@ const MAX_IDLE_TIMEOUT: u32 = 31_536_000;
 /// What a text in a header has encoded: what no header may contain, the percent sign itself, and spaces, which are
 /// lost at either end.
 const IN_HEADER: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+
+/// The headers of a request. Taken out of it and not copied, so a handler asks for them after whatever reads some.
+pub(super) struct Headers(pub(super) HeaderMap);
+
+impl<S: Sync> FromRequestParts<S> for Headers {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(mem::take(&mut parts.headers)))
+    }
+}
 
 /// `Session-Lock`: the lock id that the client shows.
 pub(super) fn session_lock(headers: &HeaderMap) -> Result<Option<LockId>, Problem> {
@@ -71,11 +87,11 @@ pub(super) fn session_expires_latest(headers: &HeaderMap) -> Result<Option<UnixM
 
 /// `Session-Subject`: whom the session belongs to. Empty is not absent: it clears the subject.
 pub(super) fn session_subject(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    encoded(headers, "session-subject")
+    Ok(encoded(headers, "session-subject")?.map(Cow::into_owned))
 }
 
 /// `Session-Id`.
-pub(super) fn session_id(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(super) fn session_id(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, Problem> {
     encoded(headers, "session-id")
 }
 
@@ -158,11 +174,10 @@ fn single<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h s
 }
 
 /// A header that may stand once, percent-decoded.
-fn encoded(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Problem> {
+fn encoded<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<Cow<'h, str>>, Problem> {
     let Some(value) = single_value(headers, name)? else { return Ok(None) };
     let text = percent_decode(value.as_bytes()).decode_utf8();
-    let text = text.map_err(|_| Problem::header(name, format!("`{name}` is not percent-encoded UTF-8")))?;
-    Ok(Some(text.into_owned()))
+    text.map(Some).map_err(|_| Problem::header(name, format!("`{name}` is not percent-encoded UTF-8")))
 }
 
 fn single_value<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h HeaderValue>, Problem> {

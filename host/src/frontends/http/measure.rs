@@ -96,6 +96,11 @@ pub(super) struct Measured<'m> {
 }
 
 impl Measured<'_> {
+    /// The template of its route; `none` if it matches none.
+    pub(super) fn route(&self) -> &str {
+        &self.instruments.route
+    }
+
     /// It is answered.
     pub(super) fn answered(mut self, status: StatusCode) {
         self.status = Some(status);

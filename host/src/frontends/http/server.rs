@@ -136,9 +136,7 @@ async fn run(socket: TcpStream, routes: Routes, shutdown: CancellationToken, abo
 }
 
 async fn answer(routes: Routes, delivery: Delivery, request: Request<Incoming>) -> Result<Response, Infallible> {
-    let mut request = request.map(Body::new);
-    request.extensions_mut().insert(delivery.clone());
-    let answer = routes.answer(request).await;
+    let answer = routes.answer(request.map(Body::new), &delivery).await;
     // As State Server does: what has come is carried out first, then the answers go out one after the other.
     yield_now().await;
     delivery.returned();

@@ -1,10 +1,12 @@
 //! What a request is about: an application, and a session in it.
 
+use std::borrow::Cow;
+
 use axum::{
-    extract::{FromRequestParts, RawPathParams},
-    http::request::Parts,
+    extract::FromRequestParts,
+    http::{Uri, request::Parts},
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::{
     headers,
@@ -30,11 +32,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Application {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let application = Path::read(parts).await?.application;
+        let (application, _) = names(&parts.uri)?;
         // Whether it can be part of a key shows in one; the ID is of no account.
-        SessionKey::new(application.as_str(), IN_HEADER)
-            .map_err(|error| Problem::new(Kind::InvalidKey, error.to_string()))?;
-        Ok(Self(application))
+        SessionKey::new(&*application, IN_HEADER).map_err(|error| Problem::new(Kind::InvalidKey, error.to_string()))?;
+        Ok(Self(application.into_owned()))
     }
 }
 
@@ -42,15 +43,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Session {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let path = Path::read(parts).await?;
-        let id = id(path.id, headers::session_id(&parts.headers)?)?;
-        let key = SessionKey::new(path.application.as_str(), id.as_str());
+        let (application, in_url) = names(&parts.uri)?;
+        let id = id(in_url, headers::session_id(&parts.headers)?)?;
+        let key = SessionKey::new(&*application, &*id);
         key.map(Self).map_err(|error| Problem::new(Kind::InvalidKey, error.to_string()))
     }
 }
 
 /// The ID that a URL and the header `Session-Id` give together.
-pub(super) fn id(in_url: String, in_header: Option<String>) -> Result<String, Problem> {
+pub(super) fn id<'a>(in_url: Cow<'a, str>, in_header: Option<Cow<'a, str>>) -> Result<Cow<'a, str>, Problem> {
     match (in_url == IN_HEADER, in_header) {
         (true, Some(id)) => Ok(id),
         (false, None) => Ok(in_url),
@@ -73,28 +74,16 @@ pub(super) fn path_of(key: &SessionKey) -> String {
     format!("/v1/{application}/sessions/{id}")
 }
 
-/// The parameters of the path, decoded.
-#[derive(Default)]
-struct Path {
-    application: String,
-    id: String,
-}
-
-impl Path {
-    async fn read(parts: &mut Parts) -> Result<Self, Problem> {
-        let parameters = RawPathParams::from_request_parts(parts, &()).await.map_err(|_| {
+/// `{app}` and `{id}` of a path, decoded. All paths about sessions begin with `/v1/{app}/sessions/{id}`, so they are its
+/// second segment and its fourth.
+fn names(uri: &Uri) -> Result<(Cow<'_, str>, Cow<'_, str>), Problem> {
+    let mut segments = uri.path().split('/').skip(2).step_by(2);
+    let mut decoded = || {
+        percent_decode_str(segments.next().unwrap_or_default()).decode_utf8().map_err(|_| {
             Problem::new(Kind::InvalidPath, "a part of the path is not percent-encoded UTF-8; encode it as such")
-        })?;
-        let mut path = Self::default();
-        for (name, value) in &parameters {
-            match name {
-                "app" => path.application = value.to_owned(),
-                "id" => path.id = value.to_owned(),
-                _ => {}
-            }
-        }
-        Ok(path)
-    }
+        })
+    };
+    Ok((decoded()?, decoded()?))
 }
 
 #[cfg(test)]

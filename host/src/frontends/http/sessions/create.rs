@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::Response,
 };
 
 use super::super::{
     answer::{self, Id},
-    body, headers,
+    body,
+    headers::{self, Headers},
     openapi::{ApplicationInPath, Begins, Octets, Settings},
     problem::{Kind, Problem},
     query::{Nothing, Query},
@@ -40,7 +41,7 @@ pub(crate) async fn create(
     State(shared): State<Arc<Shared>>,
     Application(application): Application,
     Query(Nothing {}): Query<Nothing>,
-    request: HeaderMap,
+    Headers(request): Headers,
     body: Body,
 ) -> Result<Response, Problem> {
     let uninitialized = headers::session_new(&request)?;

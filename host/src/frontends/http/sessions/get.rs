@@ -10,6 +10,7 @@ use axum::{
 
 use super::super::{
     answer,
+    headers::Headers,
     openapi::{Conditions, IdInHeader, Octets, Patience, SessionInPath},
     preconditions::Preconditions,
     prefer::Wait,
@@ -52,7 +53,7 @@ pub(crate) async fn get(
     State(shared): State<Arc<Shared>>,
     Session(key): Session,
     Query(Read { touch }): Query<Read>,
-    request: HeaderMap,
+    Headers(request): Headers,
 ) -> Response {
     if !touch {
         return peek(&shared, &key, &request).await.into_response();

@@ -6,14 +6,14 @@ use axum::{
     Extension,
     body::Body,
     extract::State,
-    http::{HeaderMap, HeaderValue},
+    http::HeaderValue,
     response::{IntoResponse, Response},
 };
 
 use super::super::{
     answer, body,
     delivery::{Delivery, UndeliveredLock},
-    headers::SESSION_LOCK,
+    headers::{Headers, SESSION_LOCK},
     openapi::{IdInHeader, Octets, Patience, SessionInPath},
     prefer::Wait,
     problem::{Problem, ProblemBody},
@@ -59,7 +59,7 @@ pub(crate) async fn lock(
     Session(key): Session,
     Query(Nothing {}): Query<Nothing>,
     Extension(delivery): Extension<Delivery>,
-    request: HeaderMap,
+    Headers(request): Headers,
     body: Body,
 ) -> Response {
     let wait = Wait::parse(&request, shared.max_wait);

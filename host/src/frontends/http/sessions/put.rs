@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::Response,
 };
 
 use super::{
     super::{
         answer, body,
-        headers::{self, SESSION_LOCK},
+        headers::{self, Headers, SESSION_LOCK},
         openapi::{Begins, Conditions, IdInHeader, LockInHeader, Octets, SessionInPath, Settings},
         preconditions::Preconditions,
         problem::{Problem, ProblemBody},
@@ -53,7 +53,7 @@ pub(crate) async fn put(
     State(shared): State<Arc<Shared>>,
     Session(key): Session,
     Query(Write { keep_lock }): Query<Write>,
-    request: HeaderMap,
+    Headers(request): Headers,
     body: Body,
 ) -> Result<Response, Problem> {
     let lock_id = headers::session_lock(&request)?;

@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 
 use super::{
     super::{
-        answer, headers,
+        answer,
+        headers::{self, Headers},
         openapi::{Conditions, IdInHeader, LockInHeader, SessionInPath},
         preconditions::Preconditions,
         problem::Problem,
@@ -42,7 +39,7 @@ pub(crate) async fn remove(
     State(shared): State<Arc<Shared>>,
     Session(key): Session,
     Query(Nothing {}): Query<Nothing>,
-    request: HeaderMap,
+    Headers(request): Headers,
 ) -> Result<Response, Problem> {
     let lock_id = headers::session_lock(&request)?;
     let preconditions = Preconditions::parse(&request)?;

@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 
 use super::{
     super::{
         answer::{self, Id},
-        headers,
+        headers::{self, Headers},
         openapi::{IdInHeader, LockInHeader, SessionInPath},
         problem::{Problem, ProblemBody},
         query::{Nothing, Query},
@@ -46,7 +42,7 @@ pub(crate) async fn rotate(
     State(shared): State<Arc<Shared>>,
     Session(key): Session,
     Query(Nothing {}): Query<Nothing>,
-    request: HeaderMap,
+    Headers(request): Headers,
 ) -> Result<Response, Problem> {
     let lock_id = headers::session_lock(&request)?;
     match shared.service.rotate(&key, lock_id).await? {

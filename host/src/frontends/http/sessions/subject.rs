@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::super::{
-    answer, headers,
+    answer,
+    headers::{self, Headers},
     openapi::{ApplicationInPath, IdInHeader},
     problem::Problem,
     query::{List, Query, RemoveAll, named},
@@ -105,11 +102,11 @@ pub(crate) async fn remove_all(
     State(shared): State<Arc<Shared>>,
     Application(application): Application,
     Query(RemoveAll { subject, except }): Query<RemoveAll>,
-    request: HeaderMap,
+    Headers(request): Headers,
 ) -> Result<Response, Problem> {
     let subject = named(&subject)?;
     let except = match except {
-        Some(id) => Some(target::id(id, headers::session_id(&request)?)?),
+        Some(id) => Some(target::id(id.into(), headers::session_id(&request)?)?),
         None => None,
     };
     let removed = shared.service.remove_subject(&application, subject, except.as_deref()).await?;

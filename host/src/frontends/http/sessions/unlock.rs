@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode},
+    http::{HeaderValue, StatusCode},
     response::Response,
 };
 
 use super::super::{
     answer,
-    headers::{self, SESSION_NEW},
+    headers::{self, Headers, SESSION_NEW},
     openapi::{IdInHeader, LockInHeader, SessionInPath},
     problem::Problem,
     query::{Query, Release},
@@ -42,7 +42,7 @@ pub(crate) async fn unlock(
     State(shared): State<Arc<Shared>>,
     Session(key): Session,
     Query(Release { force }): Query<Release>,
-    request: HeaderMap,
+    Headers(request): Headers,
 ) -> Result<Response, Problem> {
     let outcome = match (force, headers::session_lock(&request)?) {
         (true, _) => shared.service.break_lock(&key).await?,
