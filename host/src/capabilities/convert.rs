@@ -3,6 +3,8 @@
 //! What comes out of a component is checked here, once: a lock id of 0 or a version of 0 is [`Nonsense`], however
 //! friendly the component is.
 
+use thiserror::Error;
+
 use super::{PayloadTable, bindings::types};
 use crate::{
     clock::UnixMillis,
@@ -11,7 +13,6 @@ use crate::{
         ResetOutcome, SessionData, SessionKey, SessionPage, SessionSummary, SetOutcome, StoreError,
     },
 };
-use thiserror::Error;
 
 /// A component answered something that the contract does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
