@@ -17,6 +17,7 @@ use super::{
 pub(super) struct ConfigFile {
     pub(super) data_dir: Option<PathBuf>,
     pub(super) allow_remote: Option<bool>,
+    pub(super) threads: Option<WrittenCount>,
     pub(super) log: LogSection,
     pub(super) plugins: PluginsSection,
     pub(super) state_server: StateServerSection,

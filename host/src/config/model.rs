@@ -26,6 +26,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Whether front ends may listen on addresses that are not loopback.
     pub allow_remote: bool,
+    /// How many threads serve connections; `None`: one less than there are cores.
+    pub threads: Option<usize>,
     /// What is logged, and how.
     pub log: LogConfig,
     /// Where plugins are found and what they may use.
@@ -49,6 +51,7 @@ impl Default for Config {
         Self {
             data_dir: "cloakroom-data".into(),
             allow_remote: false,
+            threads: None,
             log: LogConfig::default(),
             plugins: PluginsConfig::default(),
             state_server: Some(StateServerConfig::default()),

@@ -20,6 +20,9 @@ impl fmt::Display for Config {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(out, "data_dir = {}", quoted(&self.data_dir.to_string_lossy()))?;
         writeln!(out, "allow_remote = {}", self.allow_remote)?;
+        if let Some(count) = self.threads {
+            writeln!(out, "threads = {count}")?;
+        }
         log(&self.log, out)?;
         plugins(&self.plugins, out)?;
         state_server(self.state_server.as_ref(), out)?;
@@ -198,7 +201,7 @@ mod tests {
     #[test]
     fn the_summary_read_again_is_the_same_configuration() {
         let config = read(
-            "data_dir = \"a \\\"quoted\\\" folder\"\nallow_remote = true\n[log]\nformat = \"json\"\n\
+            "data_dir = \"a \\\"quoted\\\" folder\"\nallow_remote = true\nthreads = 3\n[log]\nformat = \"json\"\n\
              [state_server]\naddress = \"0.0.0.0:42424\"\nhold_locked = \"1500ms\"\nmax_body = 12345\n\
              [state_server.applications]\n\"/LM/W3SVC/2/ROOT\" = \"shop\"\n[http]\nenabled = false\n\
              [stores.carts]\nprovider = [\"encrypt\", \"memory\"]\nvalidate_ids = true\nabsolute_timeout = \"12h\"\nidle_timeout = \"0s\"\n\

@@ -99,7 +99,7 @@ impl Server {
         }
         moved_clock::listen(&clock)?;
 
-        let workers = Arc::new(Workers::start(service.waits()).map_err(ServerError::Workers)?);
+        let workers = Arc::new(Workers::start(service.waits(), config.threads).map_err(ServerError::Workers)?);
         let mut front_ends = JoinSet::new();
         if let Some((listener, config)) = state_server {
             let (workers, service, clock, shutdown) =

@@ -36,7 +36,7 @@ const MEASURES: [(&str, Measure); 11] = [
     ("requests", requests::requests),
     ("sizes", requests::sizes),
     ("connections", requests::connections),
-    ("cores", requests::cores),
+    ("threads", requests::threads),
     ("tail", tail::half_of_saturation),
     ("mix", tail::mostly_reads),
     ("contention", contention::one_session),

@@ -95,18 +95,18 @@ pub(crate) fn connections(report: &mut Report, rounds: Rounds) -> Result<()> {
     )
 }
 
-/// Pairs by a host that may use one core, two, and so on to all of the machine.
-pub(crate) fn cores(report: &mut Report, rounds: Rounds) -> Result<()> {
-    const CORES: [(usize, &str); 6] =
-        [(1, "1 core"), (2, "2 cores"), (4, "4 cores"), (8, "8 cores"), (16, "16 cores"), (32, "32 cores")];
-    let all = available_parallelism()?.get();
+/// Pairs by a host with one thread, two, and so on to one for each core of the machine.
+pub(crate) fn threads(report: &mut Report, rounds: Rounds) -> Result<()> {
+    const THREADS: [(usize, &str); 6] =
+        [(1, "1 thread"), (2, "2 threads"), (4, "4 threads"), (8, "8 threads"), (16, "16 threads"), (32, "32 threads")];
+    let cores = available_parallelism()?.get();
     let (mut hosts, mut servers) = (Vec::new(), Vec::new());
-    for (cores, name) in CORES.into_iter().filter(|(cores, _)| *cores <= all) {
-        let host = servers::start_confined_host(cores)?;
+    for (threads, name) in THREADS.into_iter().filter(|(threads, _)| *threads <= cores) {
+        let host = servers::start_host_with_threads(threads)?;
         servers.push(servers::Served { name, ..servers::state_server(&host)? });
         hosts.push(host);
     }
     let outcomes = contest(&servers, Work::closed(Task::Pair, CLIENTS), rounds)?;
-    report.outcomes("cores", "pairs by a host that may use so many cores", &outcomes);
+    report.outcomes("threads", "pairs by a host with so many threads", &outcomes);
     Ok(())
 }

@@ -1,9 +1,7 @@
 //! The servers that are compared, each in a process of its own.
 
 use std::{
-    fs,
     net::SocketAddr,
-    os::unix::fs::PermissionsExt,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -15,7 +13,6 @@ use harness::{
     addresses::free_address,
     aspnet_redis::microsoft::{READ, SET, TAKE, UPDATE},
     cpu_time::Account,
-    host::binary,
     redis::RedisServer,
 };
 
@@ -54,16 +51,9 @@ pub(crate) fn start_host() -> Result<Host> {
     Host::start(IN_MEMORY)
 }
 
-/// The same on the first cores of the machine only.
-pub(crate) fn start_confined_host(cores: usize) -> Result<Host> {
-    let directory = tempfile::tempdir()?;
-    let confined = directory.path().join("confined");
-    let last = cores.saturating_sub(1);
-    let script = format!("#!/bin/sh\nexec taskset -c 0-{last} '{}' \"$@\"\n", binary()?.display());
-    fs::write(&confined, script)?;
-    fs::set_permissions(&confined, fs::Permissions::from_mode(0o755))?;
-    // It runs by now and needs the file no more.
-    Host::start_program(Some(confined), IN_MEMORY, &[])
+/// The same with so many threads that serve.
+pub(crate) fn start_host_with_threads(threads: usize) -> Result<Host> {
+    Host::start(&format!("threads = {threads}\n{IN_MEMORY}"))
 }
 
 /// The same without wasm.

@@ -44,6 +44,7 @@ pub(super) fn config(
     let config = Config {
         data_dir: overrides.data_dir.clone().or(written_data_dir).unwrap_or(default.data_dir),
         allow_remote: file.allow_remote.unwrap_or(default.allow_remote),
+        threads: file.threads.map(|written| findings.count(&["threads"], Some(written), 1, 1..=1024)),
         log: log(&file.log, &mut findings),
         plugins: plugins(&file.plugins, overrides, &mut findings),
         state_server: front_ends::state_server(&file.state_server, overrides, &mut findings),

@@ -169,6 +169,10 @@ fn idle_timeouts_are_whole_seconds_up_to_a_year() {
 
 #[test]
 fn numbers_outside_their_range_are_refused() {
+    for entry in ["threads = 0", "threads = 1025"] {
+        let problem = problem(&format!("{entry}\n"));
+        assert!(problem.starts_with(&format!("cloakroom.toml:1: {entry}: allowed is 1 to 1024")), "{problem}");
+    }
     for (section, entry) in [
         ("state_server", "max_headers = 0"),
         ("state_server", "max_body = 0"),
