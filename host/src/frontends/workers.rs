@@ -195,6 +195,31 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn of_more_tasks_than_the_queue_of_a_thread_holds_none_is_forgotten() {
+        const TASKS: usize = 1000;
+        const TURNS: usize = 100 * TASKS;
+        let workers = Workers::start(false, Some(1)).unwrap();
+        let all = Arc::new(AtomicUsize::new(0));
+        let mut tasks = Vec::new();
+        for _ in 0..TASKS {
+            let all = all.clone();
+            tasks.push(workers.workers[0].handle.spawn(async move {
+                let mut turns = 0;
+                while all.fetch_add(1, Relaxed) < TURNS {
+                    turns += 1;
+                    tokio::task::yield_now().await;
+                }
+                turns
+            }));
+        }
+        let mut fewest = TURNS;
+        for task in tasks {
+            fewest = fewest.min(task.await.unwrap());
+        }
+        assert!(fewest >= 20, "one task had {fewest} turns while the others had 100");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn where_stores_wait_the_present_runtime_serves() {
         let workers = Workers::start(true, Some(2)).unwrap();
         let served = spread(&workers, 3).await;
