@@ -1,7 +1,8 @@
 //! One connection: a socket that gives up on a client that does not read, and that knows when an answer has gone out.
 
 use std::{
-    io,
+    cell::RefCell,
+    io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -17,6 +18,13 @@ use super::delivery::Delivery;
 
 /// How long a client may take to make room for more of an answer.
 const STALL: Duration = Duration::from_secs(30);
+/// An answer up to this size is put together before it is sent: that takes less than having the system gather its pieces.
+const PUT_TOGETHER: usize = 4096;
+
+thread_local! {
+    /// Where that is done. One for all connections of a thread, which has it in its cache.
+    static TOGETHER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A socket with those two properties. Generic so that tests can run it over a pipe.
 pub(super) struct Connection<S = TcpStream> {
@@ -68,9 +76,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
+        pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.socket).poll_write_vectored(context, pieces);
+        let socket = Pin::new(&mut self.socket);
+        let result = if pieces.iter().map(|piece| piece.len()).sum::<usize>() <= PUT_TOGETHER {
+            TOGETHER.with_borrow_mut(|together| {
+                together.clear();
+                pieces.iter().for_each(|piece| together.extend_from_slice(piece));
+                socket.poll_write(context, together)
+            })
+        } else {
+            socket.poll_write_vectored(context, pieces)
+        };
         self.watch(context, result)
     }
 
@@ -107,6 +124,29 @@ mod tests {
         let (server, _client) = duplex(4);
         let error = connection(server, Duration::ZERO).write_all(b"more than fits").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn pieces_arrive_in_their_order_however_many_bytes_they_have_and_however_few_fit() {
+        for (sizes, room) in [([0, 3], 64), ([300, 1024], 8192), ([300, 1024], 100), ([300, PUT_TOGETHER], 8192)] {
+            let (server, mut client) = duplex(room);
+            let sent: Vec<u8> = (0..=u8::MAX).cycle().take(sizes.iter().sum()).collect();
+            let (head, body) = sent.split_at(sizes[0]);
+            let write = async {
+                let mut connection = connection(server, Duration::from_secs(3600));
+                let (mut head, mut body) = (head, body);
+                while !(head.is_empty() && body.is_empty()) {
+                    let count = connection.write_vectored(&[IoSlice::new(head), IoSlice::new(body)]).await.unwrap();
+                    let of_head = count.min(head.len());
+                    head = &head[of_head..];
+                    body = &body[count - of_head..];
+                }
+            };
+            let mut read = Vec::new();
+            let (_, result) = tokio::join!(write, client.read_to_end(&mut read));
+            result.unwrap();
+            assert!(read == sent, "pieces of {sizes:?} bytes with room for {room}");
+        }
     }
 
     #[tokio::test]
