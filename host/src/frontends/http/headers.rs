@@ -34,6 +34,10 @@ pub(super) const SESSION_EXPIRES_LATEST: HeaderName = HeaderName::from_static("s
 pub(super) const SESSION_SUBJECT: HeaderName = HeaderName::from_static("session-subject");
 /// `1` for a session that is uninitialized and seen for the first time.
 pub(super) const SESSION_NEW: HeaderName = HeaderName::from_static("session-new");
+/// The ID of the session, where it is not in the URL.
+pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("session-id");
+/// The last event that a reader of events has seen.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The longest idle timeout: a year, as in ASP.NET.
 const MAX_IDLE_TIMEOUT: u32 = 31_536_000;
@@ -55,31 +59,31 @@ impl<S: Sync> FromRequestParts<S> for Headers {
 
 /// `Session-Lock`: the lock id that the client shows.
 pub(super) fn session_lock(headers: &HeaderMap) -> Result<Option<LockId>, Problem> {
-    let Some(text) = single(headers, "session-lock")? else { return Ok(None) };
+    let Some(text) = single(headers, SESSION_LOCK)? else { return Ok(None) };
     let lock_id = number(text).and_then(LockId::new);
     lock_id.map(Some).ok_or_else(|| {
         let wanted = format!("give the number that came with the lock, 1 to {}", LockId::MAX);
-        Problem::header("session-lock", format!("`Session-Lock: {text}` is not a lock id; {wanted}"))
+        Problem::header(SESSION_LOCK, format!("`Session-Lock: {text}` is not a lock id; {wanted}"))
     })
 }
 
 /// `Session-Timeout`: the idle timeout in seconds, 0 for never.
 pub(super) fn session_timeout(headers: &HeaderMap) -> Result<Option<u32>, Problem> {
-    let Some(text) = single(headers, "session-timeout")? else { return Ok(None) };
+    let Some(text) = single(headers, SESSION_TIMEOUT)? else { return Ok(None) };
     let timeout = number(text).filter(|seconds| *seconds <= MAX_IDLE_TIMEOUT);
     timeout.map(Some).ok_or_else(|| {
         let wanted = format!("give whole seconds, 0 (never) to {MAX_IDLE_TIMEOUT} (a year)");
-        Problem::header("session-timeout", format!("`Session-Timeout: {text}` is not an idle timeout; {wanted}"))
+        Problem::header(SESSION_TIMEOUT, format!("`Session-Timeout: {text}` is not an idle timeout; {wanted}"))
     })
 }
 
 /// `Session-Expires-Latest`: the moment when the session ends however busy it is.
 pub(super) fn session_expires_latest(headers: &HeaderMap) -> Result<Option<UnixMillis>, Problem> {
-    let Some(text) = single(headers, "session-expires-latest")? else { return Ok(None) };
+    let Some(text) = single(headers, SESSION_EXPIRES_LATEST)? else { return Ok(None) };
     parse_http_date(text).map(Some).ok_or_else(|| {
         let wanted = "give one such as `Sun, 06 Nov 1994 08:49:37 GMT`, from 1970 on";
         Problem::header(
-            "session-expires-latest",
+            SESSION_EXPIRES_LATEST,
             format!("`Session-Expires-Latest: {text}` is not an HTTP date; {wanted}"),
         )
     })
@@ -87,34 +91,34 @@ pub(super) fn session_expires_latest(headers: &HeaderMap) -> Result<Option<UnixM
 
 /// `Session-Subject`: whom the session belongs to. Empty is not absent: it clears the subject.
 pub(super) fn session_subject(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    Ok(encoded(headers, "session-subject")?.map(Cow::into_owned))
+    Ok(encoded(headers, SESSION_SUBJECT)?.map(Cow::into_owned))
 }
 
 /// `Session-Id`.
 pub(super) fn session_id(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, Problem> {
-    encoded(headers, "session-id")
+    encoded(headers, SESSION_ID)
 }
 
 /// `Last-Event-ID`: the last event that a reader has seen. Empty is absent: a reader that has seen none sends it so.
 pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    Ok(single(headers, "last-event-id")?.filter(|value| !value.is_empty()))
+    Ok(single(headers, LAST_EVENT_ID)?.filter(|value| !value.is_empty()))
 }
 
 /// `Session-New: 1` on a write: the session is to be inserted uninitialized.
 pub(super) fn session_new(headers: &HeaderMap) -> Result<bool, Problem> {
-    match single(headers, "session-new")? {
+    match single(headers, SESSION_NEW)? {
         None => Ok(false),
         Some("1") => Ok(true),
         Some(text) => {
             let detail = format!("`Session-New: {text}` means nothing; give 1, or leave the header out");
-            Err(Problem::header("session-new", detail))
+            Err(Problem::header(SESSION_NEW, detail))
         }
     }
 }
 
 /// `Content-Type`, which is kept with the payload.
 pub(super) fn content_type(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    Ok(single(headers, "content-type")?.filter(|value| !value.is_empty()))
+    Ok(single(headers, header::CONTENT_TYPE)?.filter(|value| !value.is_empty()))
 }
 
 /// Refuses a body in a content coding: the coding is not kept, so whoever reads the payload could not undo it.
@@ -133,7 +137,10 @@ pub(super) fn refuse_content_coding(headers: &HeaderMap) -> Result<(), Problem> 
 /// Refuses a partial write, as RFC 9110 (14.5) asks of those who do not know them.
 pub(super) fn refuse_content_range(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.contains_key(header::CONTENT_RANGE) {
-        return Err(Problem::header("content-range", "a payload is only written whole; leave out `Content-Range`"));
+        return Err(Problem::header(
+            header::CONTENT_RANGE,
+            "a payload is only written whole; leave out `Content-Range`",
+        ));
     }
     Ok(())
 }
@@ -150,37 +157,38 @@ pub(super) fn of_item(item: &Item) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(header::ETAG, entity_tag(item.version));
     headers.insert(SESSION_TIMEOUT, HeaderValue::from(item.data.idle_timeout));
-    insert(&mut headers, SESSION_EXPIRES, item.expires.map(http_date));
-    insert(&mut headers, SESSION_EXPIRES_LATEST, item.data.latest_expiry.map(http_date));
+    insert(&mut headers, SESSION_EXPIRES, item.expires.and_then(http_date));
+    insert(&mut headers, SESSION_EXPIRES_LATEST, item.data.latest_expiry.and_then(http_date));
     let subject = item.data.subject.as_deref().filter(|subject| !subject.is_empty());
-    insert(&mut headers, SESSION_SUBJECT, subject.map(|subject| utf8_percent_encode(subject, IN_HEADER).to_string()));
+    let subject = subject.map(|subject| utf8_percent_encode(subject, IN_HEADER).to_string());
+    insert(&mut headers, SESSION_SUBJECT, subject.and_then(|subject| HeaderValue::try_from(subject).ok()));
     if item.uninitialized {
         headers.insert(SESSION_NEW, HeaderValue::from_static("1"));
     }
     headers
 }
 
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<String>) {
-    if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
+    if let Some(value) = value {
         headers.insert(name, value);
     }
 }
 
 /// A header that may stand once, as text.
-fn single<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h str>, Problem> {
-    let Some(value) = single_value(headers, name)? else { return Ok(None) };
-    let text = value.to_str().map_err(|_| Problem::header(name, format!("`{name}` has characters beyond ASCII")))?;
+fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Problem> {
+    let Some(value) = single_value(headers, &name)? else { return Ok(None) };
+    let text = value.to_str().map_err(|_| Problem::header(&name, format!("`{name}` has characters beyond ASCII")))?;
     Ok(Some(text))
 }
 
 /// A header that may stand once, percent-decoded.
-fn encoded<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<Cow<'h, str>>, Problem> {
-    let Some(value) = single_value(headers, name)? else { return Ok(None) };
+fn encoded(headers: &HeaderMap, name: HeaderName) -> Result<Option<Cow<'_, str>>, Problem> {
+    let Some(value) = single_value(headers, &name)? else { return Ok(None) };
     let text = percent_decode(value.as_bytes()).decode_utf8();
-    text.map(Some).map_err(|_| Problem::header(name, format!("`{name}` is not percent-encoded UTF-8")))
+    text.map(Some).map_err(|_| Problem::header(&name, format!("`{name}` is not percent-encoded UTF-8")))
 }
 
-fn single_value<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h HeaderValue>, Problem> {
+fn single_value<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h HeaderValue>, Problem> {
     let mut values = headers.get_all(name).iter();
     let first = values.next();
     if values.next().is_some() {

@@ -1,9 +1,6 @@
 //! Counts and times requests, by the template of their route: paths contain session IDs and are never looked at.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use axum::{
     extract::Request,
@@ -23,13 +20,16 @@ pub(super) struct Measures {
     unmatched: Instruments,
 }
 
+/// What has been made so far. So few that looking at them one by one takes the least.
+type Known<K, I> = RwLock<Vec<(K, I)>>;
+
 /// The instruments of one route. Made at its first requests, then only looked up.
 struct Instruments {
     route: SharedString,
     /// By method, and by status (`None`: the client hung up).
-    requests: RwLock<HashMap<(&'static str, Option<StatusCode>), Counter>>,
+    requests: Known<(&'static str, Option<StatusCode>), Counter>,
     /// By method.
-    durations: RwLock<HashMap<&'static str, Histogram>>,
+    durations: Known<&'static str, Histogram>,
 }
 
 impl Measures {
@@ -64,26 +64,34 @@ impl Instruments {
     }
 
     fn count(&self, method: &'static str, status: Option<StatusCode>) {
-        if let Some(counter) = self.requests.read().get(&(method, status)) {
-            return counter.increment(1);
-        }
-        let label = status.map_or_else(|| HUNG_UP.into(), |status| SharedString::from(status.as_str().to_owned()));
-        let route = self.route.clone();
-        let counter =
-            metrics::counter!("cloakroom_http_requests_total", "route" => route, "method" => method, "status" => label);
-        counter.increment(1);
-        self.requests.write().insert((method, status), counter);
+        let make = || {
+            let label = status.map_or_else(|| HUNG_UP.into(), |status| SharedString::from(status.as_str().to_owned()));
+            let route = self.route.clone();
+            metrics::counter!("cloakroom_http_requests_total", "route" => route, "method" => method, "status" => label)
+        };
+        with(&self.requests, (method, status), make, |counter| counter.increment(1));
     }
 
     fn time(&self, method: &'static str, duration: Duration) {
-        if let Some(histogram) = self.durations.read().get(method) {
-            return histogram.record(duration);
-        }
-        let route = self.route.clone();
-        let histogram =
-            metrics::histogram!("cloakroom_http_request_duration_seconds", "route" => route, "method" => method);
-        histogram.record(duration);
-        self.durations.write().insert(method, histogram);
+        let make = || {
+            let route = self.route.clone();
+            metrics::histogram!("cloakroom_http_request_duration_seconds", "route" => route, "method" => method)
+        };
+        with(&self.durations, method, make, |histogram| histogram.record(duration));
+    }
+}
+
+/// Uses the instrument of `key`, which is made if it is not known yet.
+fn with<K: PartialEq, I>(known: &Known<K, I>, key: K, make: impl FnOnce() -> I, apply: impl FnOnce(&I)) {
+    if let Some((_, instrument)) = known.read().iter().find(|(known, _)| *known == key) {
+        return apply(instrument);
+    }
+    let instrument = make();
+    apply(&instrument);
+    let mut known = known.write();
+    // Another thread may have been faster.
+    if known.iter().all(|(known, _)| *known != key) {
+        known.push((key, instrument));
     }
 }
 

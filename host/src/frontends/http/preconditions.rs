@@ -42,10 +42,7 @@ impl Preconditions {
 
     /// Reads both headers.
     pub(super) fn parse(headers: &HeaderMap) -> Result<Self, Problem> {
-        Ok(Self {
-            if_match: tags(headers, header::IF_MATCH, "if-match")?,
-            if_none_match: tags(headers, header::IF_NONE_MATCH, "if-none-match")?,
-        })
+        Ok(Self { if_match: tags(headers, &header::IF_MATCH)?, if_none_match: tags(headers, &header::IF_NONE_MATCH)? })
     }
 
     /// Whether there are none.
@@ -124,10 +121,10 @@ impl Tags {
 }
 
 /// All lines of one header as one list; `None` if there is no line.
-fn tags(headers: &HeaderMap, name: HeaderName, shown: &'static str) -> Result<Option<Tags>, Problem> {
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
     let refuse = || {
         let wanted = "give `*` or entity tags as they came in `ETag`, such as \"v3\", with their quotes";
-        Problem::header(shown, format!("`{shown}` is not a list of entity tags; {wanted}"))
+        Problem::header(name, format!("`{name}` is not a list of entity tags; {wanted}"))
     };
     let mut any = false;
     let mut listed = Vec::new();

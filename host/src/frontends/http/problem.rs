@@ -175,7 +175,7 @@ pub(super) struct ProblemBody {
     version: Option<u64>,
     /// The header that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
-    header: Option<&'static str>,
+    header: Option<String>,
     /// The optional interface of the contract that the plugin lacks.
     #[serde(skip_serializing_if = "Option::is_none")]
     interface: Option<&'static str>,
@@ -198,9 +198,9 @@ impl Problem {
     }
 
     /// A header that is missing or wrong.
-    pub(super) fn header(name: &'static str, detail: impl Into<String>) -> Self {
+    pub(super) fn header(name: impl AsRef<str>, detail: impl Into<String>) -> Self {
         let mut problem = Self::new(Kind::InvalidHeader, detail);
-        problem.0.body.header = Some(name);
+        problem.0.body.header = Some(name.as_ref().to_owned());
         problem
     }
 
@@ -231,7 +231,7 @@ impl Problem {
             None => format!("`{header}` is false: the session does not exist"),
         };
         let mut problem = Self::new(Kind::PreconditionFailed, detail);
-        problem.0.body.header = Some(header);
+        problem.0.body.header = Some(header.to_owned());
         if let Some(version) = version {
             problem.0.body.version = Some(version);
             problem = problem.with_header(header::ETAG, entity_tag(version));

@@ -6,7 +6,7 @@ use axum::{
     extract::FromRequestParts,
     http::{Uri, request::Parts},
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
 use super::{
     headers,
@@ -58,11 +58,11 @@ pub(super) fn id<'a>(in_url: Cow<'a, str>, in_header: Option<Cow<'a, str>>) -> R
         (true, None) => {
             let detail =
                 "`-` in the place of the session ID means that it is in the header `Session-Id`, which is missing";
-            Err(Problem::header("session-id", detail))
+            Err(Problem::header(headers::SESSION_ID, detail))
         }
         (false, Some(_)) => {
             let detail = "the URL and `Session-Id` both name a session; put `-` in the URL, or leave the header out";
-            Err(Problem::header("session-id", detail))
+            Err(Problem::header(headers::SESSION_ID, detail))
         }
     }
 }
@@ -77,9 +77,9 @@ pub(super) fn path_of(key: &SessionKey) -> String {
 /// `{app}` and `{id}` of a path, decoded. All paths about sessions begin with `/v1/{app}/sessions/{id}`, so they are its
 /// second segment and its fourth.
 fn names(uri: &Uri) -> Result<(Cow<'_, str>, Cow<'_, str>), Problem> {
-    let mut segments = uri.path().split('/').skip(2).step_by(2);
+    let mut segments = uri.path().as_bytes().split(|byte| *byte == b'/').skip(2).step_by(2);
     let mut decoded = || {
-        percent_decode_str(segments.next().unwrap_or_default()).decode_utf8().map_err(|_| {
+        percent_decode(segments.next().unwrap_or_default()).decode_utf8().map_err(|_| {
             Problem::new(Kind::InvalidPath, "a part of the path is not percent-encoded UTF-8; encode it as such")
         })
     };

@@ -12,7 +12,7 @@ use axum::{
 use super::{
     super::{
         answer, body,
-        headers::{self, Headers, SESSION_LOCK},
+        headers::{self, Headers, SESSION_LOCK, SESSION_NEW},
         openapi::{Begins, Conditions, IdInHeader, LockInHeader, Octets, SessionInPath, Settings},
         preconditions::Preconditions,
         problem::{Problem, ProblemBody},
@@ -61,7 +61,7 @@ pub(crate) async fn put(
     let uninitialized = headers::session_new(&request)?;
     if keep_lock && lock_id.is_none() {
         let detail = "`keep-lock=true` keeps the lock that `Session-Lock` shows, which is missing";
-        return Err(Problem::header("session-lock", detail));
+        return Err(Problem::header(SESSION_LOCK, detail));
     }
     let data = NewData {
         idle_timeout: headers::session_timeout(&request)?,
@@ -73,7 +73,7 @@ pub(crate) async fn put(
         if lock_id.is_some() || !preconditions.is_empty() {
             let detail = "`Session-New` inserts a session only if there is none: it goes with neither `Session-Lock` \
                           nor preconditions";
-            return Err(Problem::header("session-new", detail));
+            return Err(Problem::header(SESSION_NEW, detail));
         }
         shared.service.create_uninitialized(&key, data).await.map_err(Problem::for_write)?;
         return Ok(answer::empty(StatusCode::NO_CONTENT, []));

@@ -10,7 +10,7 @@ use axum::{
 
 use super::super::{
     answer,
-    headers::{self, Headers, SESSION_NEW},
+    headers::{self, Headers, SESSION_LOCK, SESSION_NEW},
     openapi::{IdInHeader, LockInHeader, SessionInPath},
     problem::Problem,
     query::{Query, Release},
@@ -49,7 +49,7 @@ pub(crate) async fn unlock(
         (false, Some(lock_id)) => shared.service.release_exclusive(&key, lock_id).await?,
         (false, None) => {
             let detail = "give the lock id in `Session-Lock`, or break the lock with `?force=true`";
-            return Err(Problem::header("session-lock", detail));
+            return Err(Problem::header(SESSION_LOCK, detail));
         }
     };
     match outcome {
