@@ -32,6 +32,8 @@ pub(crate) fn run_as(account: &str, side: Side, program: &Path, directory: &Path
     } else {
         side.command(program)
     };
+    // Its temporary files too: a MariaDB that starts deletes those that another has where both keep them.
+    command.env("TMPDIR", directory);
     command.current_dir(directory).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     Ok(command)
 }
