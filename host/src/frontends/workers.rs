@@ -130,7 +130,10 @@ impl Drop for Counted {
 mod tests {
     use std::{collections::HashMap, thread};
 
-    use tokio::{net::TcpListener, sync::mpsc};
+    use tokio::{
+        net::TcpListener,
+        sync::{Barrier, mpsc},
+    };
 
     use super::*;
 
@@ -200,10 +203,12 @@ mod tests {
         const TURNS: usize = 100 * TASKS;
         let workers = Workers::start(false, Some(1)).unwrap();
         let all = Arc::new(AtomicUsize::new(0));
+        let begin = Arc::new(Barrier::new(TASKS));
         let mut tasks = Vec::new();
         for _ in 0..TASKS {
-            let all = all.clone();
+            let (all, begin) = (all.clone(), begin.clone());
             tasks.push(workers.workers[0].handle.spawn(async move {
+                begin.wait().await;
                 let mut turns = 0;
                 while all.fetch_add(1, Relaxed) < TURNS {
                     turns += 1;
